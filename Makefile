@@ -1,0 +1,66 @@
+# `make demo` and `make test` need Python >= 3.11 with venv, and nothing else: they set themselves up.
+#
+# PYTHON=3.12                     the Python to set up with (default: the newest found)
+# VENV=.venv                      where to
+# DEPENDENCIES=lowest             runtime dependencies at their lower bounds instead of the locked versions
+# HEIJUNKA_TEST_SERVER=/path      the server binary the tests run on (default: the bundled Valkey)
+# ARGS="-k settle -x"             passed on to pytest, or to the benchmarks
+
+VENV ?= .venv
+ARGS ?=
+export VENV PYTHON DEPENDENCIES HEIJUNKA_TEST_SERVER
+
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow lint types format bench lock ci clean
+
+help: ## show this
+	@echo "make TARGET [PYTHON=3.12] [VENV=.venv] [ARGS=...]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+setup: ## set up everything development needs
+	@.ci/setup dev
+
+demo: ## see real work done, on a private server
+	@.ci/setup demo
+	@$(BIN)/heijunka demo
+
+test: ## run the suite
+	@.ci/setup test
+	@$(PYTEST) $(ARGS)
+
+slow: ## run the tests that are left out of the suite for their length
+	@.ci/setup test
+	@$(PYTEST) -m "slow and not docker" $(ARGS)
+
+lint: setup ## ruff, the layers' contracts, luacheck and StyLua
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/lua.py check
+
+types: setup ## mypy over everything, pyright as users of the library see it
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: setup ## let ruff and StyLua rewrite what they can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+	@$(BIN)/python .ci/lua.py format
+
+bench: ## measure, and print the figures
+	@.ci/setup demo
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## resolve the dependencies anew into uv.lock (needs uv)
+	@uv lock --no-config --default-index https://pypi.org/simple $(ARGS)
+
+ci: ## everything continuous integration checks
+	@.ci/checks
+
+clean: ## remove what set-up, builds and checks made
+	@rm -rf .venv .venvs .tools build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find benchmarks cli heijunka tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || :
