@@ -15,6 +15,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow lint types format bench lock ci clean
+.PHONY: lint-python lint-layers lint-lua types-mypy types-pyright
 
 help: ## show this
 	@echo "make TARGET [PYTHON=3.12] [VENV=.venv] [ARGS=...]"
@@ -36,14 +37,24 @@ slow: ## run the tests that are left out of the suite for their length
 	@.ci/setup test
 	@$(PYTEST) -m "slow and not docker" $(ARGS)
 
-lint: setup ## ruff, the layers' contracts, luacheck and StyLua
+lint: lint-python lint-layers lint-lua ## ruff, the layers' contracts, luacheck and StyLua
+
+lint-python: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+
+lint-layers: setup
 	@$(BIN)/lint-imports --no-logo
+
+lint-lua: setup
 	@$(BIN)/python .ci/lua.py check
 
-types: setup ## mypy over everything, pyright as users of the library see it
+types: types-mypy types-pyright ## mypy over everything, pyright as users of the library see it
+
+types-mypy: setup
 	@$(BIN)/mypy
+
+types-pyright: setup
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: setup ## let ruff and StyLua rewrite what they can
