@@ -50,7 +50,7 @@ def test_a_plain_checkout_knows_its_version() -> None:
 
 
 def test_the_command_says_the_librarys_version() -> None:
-    call = "import sys; from heijunka_cli.main import main; sys.exit(main())"
+    call = "import sys; sys.path.append('cli'); from heijunka_cli.main import main; sys.exit(main())"
 
     said = run(sys.executable, "-c", call, "--version")
 
