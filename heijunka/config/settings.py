@@ -1,0 +1,194 @@
+"""The settings: each one's name, unit, default, range and meaning, once.
+
+The documentation page, `config show`, the environment's names and the checks are derived from this file.
+Durations are milliseconds and end in `_ms` here; users write them without the ending and with a unit.
+Annotations are read at run time, so they are not postponed.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from heijunka.config.address import ADDRESS
+from heijunka.config.kinds import Kind, choice, duration, or_none, size, text, whole
+
+DEFAULT: Final = "default"
+
+_YES_AND_NO: Final = {"1": "yes", "true": "yes", "on": "yes", "0": "no", "false": "no", "off": "no"}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one application, checked by `load_settings`.
+
+    Its repr hides passwords; `redis_url` itself does not.
+
+    Attributes:
+        origins: by setting, where its value came from; what is missing has its default.
+
+    Example:
+        >>> from heijunka.config import load_settings
+        >>> settings = load_settings({"lease": "20s"})
+        >>> settings.lease_ms, settings.origin("lease"), settings.shown("grace")
+        (20000, 'argument', '25s')
+    """
+
+    redis_url: Annotated[
+        str | None,
+        or_none(ADDRESS),
+        "Where Redis is. With none, an embedded server is used.",
+    ] = None
+    embedded: Annotated[
+        str,
+        choice("auto", "yes", "no", synonyms=_YES_AND_NO),
+        "Whether the embedded server may be used when there is no `redis_url`. "
+        "With auto it may, except in production surroundings; with yes it may there too.",
+    ] = "auto"
+    redis_timeout_ms: Annotated[
+        int,
+        duration(least="10ms", most="5m"),
+        "How long a call waits for Redis before it fails.",
+    ] = 5_000
+    namespace: Annotated[
+        str | None,
+        or_none(text("1 to 64 of the characters a-z 0-9 _ . -", r"[a-z0-9_.-]{1,64}")),
+        "What separates applications on one Redis: the first part of every key. With none, the application's name.",
+    ] = None
+    app: Annotated[
+        str | None,
+        or_none(text("a path such as shop.tasks:app")),
+        "The application the command line works with when none is named.",
+    ] = None
+    log_level: Annotated[
+        str,
+        choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        "What workers and the command line log.",
+    ] = "INFO"
+    max_payload: Annotated[
+        int,
+        size(least="1KiB", most="64MiB"),
+        "The most that the encoded arguments of one call may take.",
+    ] = 256 * 1024
+    max_result: Annotated[
+        int,
+        size(least="1KiB", most="64MiB"),
+        "The most that one encoded result may take.",
+    ] = 256 * 1024
+    keep_result_ms: Annotated[
+        int,
+        or_none(duration(least="0s", most="30d"), none=0),
+        "How long results are kept. With none, not at all.",
+    ] = 600_000
+    timeout_ms: Annotated[int, duration(least="1ms", most="30d"), "How long one attempt may run."] = 30_000
+    attempts: Annotated[
+        int,
+        whole(1, 1_000),
+        "How often a job that fails is tried, the first time included.",
+    ] = 5
+    retry_base_ms: Annotated[
+        int,
+        duration(least="1ms", most="1d"),
+        "Upper bound of the random pause before the second attempt; it doubles with each further one.",
+    ] = 1_000
+    retry_cap_ms: Annotated[
+        int,
+        duration(least="1ms", most="30d"),
+        "The longest that this bound gets; not below `retry_base`.",
+    ] = 600_000
+    max_deliveries: Annotated[
+        int,
+        whole(1, 100),
+        "How often a worker may die while it runs a job before the job is dead-lettered as poison.",
+    ] = 3
+    processes: Annotated[int, whole(1, 500), "Worker processes of each domain."] = 2
+    slots: Annotated[int, whole(1, 10_000), "Attempts that one worker process runs at a time."] = 1
+    pull_size: Annotated[
+        int,
+        whole(1, 200),
+        "Jobs that a worker's first pull asks for; later pulls adapt to how long its jobs take.",
+    ] = 10
+    poll_ms: Annotated[
+        int,
+        duration(least="1s", most="5s"),
+        "How long an idle worker waits to be woken before it looks for jobs by itself.",
+    ] = 2_000
+    lease_ms: Annotated[
+        int,
+        duration(least="1s", most="10m"),
+        "How long a worker's right to its jobs outlives its last renewal: "
+        "what the loss of a whole host costs before its jobs run elsewhere.",
+    ] = 15_000
+    grace_ms: Annotated[
+        int,
+        duration(least="0s", most="1d"),
+        "How long running attempts may go on after a worker was told to stop.",
+    ] = 25_000
+    origins: dict[str, str] = {}
+
+    def origin(self, name: str) -> str:
+        """Where a setting's value came from.
+
+        Parameters:
+            name: of the setting, such as "lease".
+
+        Returns:
+            "flag --lease", "environment HEIJUNKA_LEASE", "pyproject.toml:12", "default" …
+
+        Raises:
+            KeyError: there is no such setting.
+        """
+        return self.origins.get(SETTINGS[name].name, DEFAULT)
+
+    def shown(self, name: str) -> str:
+        """A setting's value as people write it, with passwords hidden.
+
+        Parameters:
+            name: of the setting, such as "lease".
+
+        Raises:
+            KeyError: there is no such setting.
+        """
+        setting = SETTINGS[name]
+        return setting.kind.show(getattr(self, setting.field))
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={self.shown(name)!r}' for name in SETTINGS)})"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What is known about one setting.
+
+    Attributes:
+        name: what users write.
+        field: what it is called in `Settings`.
+        kind: how it is read, and what it may be.
+        default: what it is when nobody says otherwise.
+        meaning: one or two sentences, in Markdown.
+    """
+
+    name: str
+    field: str
+    kind: Kind
+    default: Any
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"HEIJUNKA_{self.name.upper()}"
+
+
+def _declared() -> dict[str, Setting]:
+    defaults = Settings()
+    annotations: dict[str, Any] = Settings.__annotations__
+    found = {}
+    for field, annotation in annotations.items():
+        if field != "origins":
+            kind, meaning = annotation.__metadata__
+            name = field.removesuffix("_ms")
+            found[name] = Setting(name, field, kind, getattr(defaults, field), meaning)
+    return found
+
+
+SETTINGS: Final[Mapping[str, Setting]] = _declared()
+"""Every setting by its name, in the order of the documentation."""
