@@ -45,13 +45,17 @@ def run(tool: str, path: str | None, *arguments: str, hint: str) -> int:
 
 def find_stylua() -> str | None:
     """StyLua at our version, installed if need be; whichever is on PATH when that fails."""
-    ours = TOOLS / f"stylua-{STYLUA}" / "node_modules" / ".bin" / "stylua"
-    if not ours.exists():
-        npm = find_npm()
-        if npm:
-            place = ["--prefix", str(ours.parents[2]), "--no-audit", "--no-fund", "--loglevel", "error"]
-            subprocess.run([*npm, "install", *place, f"@johnnymorganz/stylua-bin@{STYLUA}"], cwd=ROOT, check=False)
-    return str(ours) if ours.exists() else shutil.which("stylua")
+    place = TOOLS / f"stylua-{STYLUA}"
+    npm = None if installed(place) else find_npm()
+    if npm:
+        options = ["--prefix", str(place), "--no-audit", "--no-fund", "--loglevel", "error"]
+        subprocess.run([*npm, "install", *options, f"@johnnymorganz/stylua-bin@{STYLUA}"], cwd=ROOT, check=False)
+    return installed(place) or shutil.which("stylua")
+
+
+def installed(place: Path) -> str | None:
+    """The program itself. What npm puts on PATH is a script that needs Node for nothing but finding this."""
+    return next(map(str, place.glob("node_modules/@johnnymorganz/stylua-bin-*/stylua")), None)
 
 
 def find_npm() -> list[str] | None:
