@@ -1,0 +1,208 @@
+"""What a worker is doing, in memory that its supervisor shares.
+
+One small file per worker, mapped by both. The worker writes, without locks or system calls; the supervisor
+reads it at any moment, also after the worker was killed in the middle of a write. So a record proves
+itself: an attempt's number is written before everything else and once more after it, and a slot runs
+that attempt only if both agree and its end has not been written.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from functools import partial
+from struct import Struct
+from typing import Final, Self
+
+import msgspec
+
+from heijunka.errors import WorkerError
+
+MAGIC: Final = b"hjboard1"
+
+_HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
+_PID: Final = Struct("@Q")
+_PID_AT, _JOINED_AT = 16, 24
+_SLOTS_AT: Final = 64
+_SLOT: Final = 128
+
+# Native byte order and alignment: each number is stored whole, in this order.
+_BEGIN: Final = Struct("@QQQ16sB47pQ")  # number, since, limit, job, source, entry, number
+_END: Final = Struct("@QQ")  # busy, number
+_END_AT: Final = _BEGIN.size
+_RECORD: Final = Struct("@QQQ16sB47pQQQ")
+
+
+class Running(msgspec.Struct, frozen=True):
+    """An attempt under way.
+
+    Attributes:
+        slot: where, from 0.
+        source: place of its stream among the domain's sources, from 1.
+        entry: id of its stream entry.
+        job: its id, 16 bytes.
+        since_ns: when it began, by CLOCK_MONOTONIC.
+        limit_ms: how long it may run; 0 for as long as it likes.
+    """
+
+    slot: int
+    source: int
+    entry: bytes
+    job: bytes
+    since_ns: int
+    limit_ms: int
+
+    def overdue(self, now_ns: int) -> bool:
+        """Whether it has run longer than it may."""
+        return self.limit_ms > 0 and now_ns - self.since_ns > self.limit_ms * 1_000_000
+
+
+class Board:
+    """The board of one worker.
+
+    The worker calls `begin` and `end` around every attempt; a slot belongs to one thread. A board is
+    written by one process in its whole life.
+
+    Parameters:
+        path: of its file.
+        memory: the file, mapped.
+
+    Raises:
+        WorkerError: the file is no board.
+
+    Example:
+        >>> board = Board.create("/dev/shm/w1.board", slots=1)  # doctest: +SKIP
+        >>> board.begin(0, 3, b"1700000000000-0", job.id, 30_000, time.monotonic_ns())  # doctest: +SKIP
+        >>> board.running()[0].entry  # doctest: +SKIP
+        b'1700000000000-0'
+    """
+
+    __slots__ = ("_begun", "_busy", "_memory", "_seen", "_write_begin", "_write_end", "path", "slots")
+
+    def __init__(self, path: str, memory: mmap.mmap) -> None:
+        magic, slots, _, _ = _HEADER.unpack_from(memory)
+        if magic != MAGIC or len(memory) < _size(slots):
+            raise WorkerError(f"{path} is no board of this version")
+        self.path, self.slots, self._memory = path, int(slots), memory
+        self._begun, self._busy = [0] * self.slots, [0] * self.slots
+        self._seen = [(0, 0)] * self.slots
+        self._write_begin = partial(_BEGIN.pack_into, memory)
+        self._write_end = partial(_END.pack_into, memory)
+
+    @classmethod
+    def create(cls, path: str, slots: int) -> Self:
+        """A new board for a worker with `slots` slots.
+
+        Raises:
+            OSError: the file exists, or there is no room for it.
+        """
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            # Written, not truncated: a full file system is an error here instead of SIGBUS at an attempt.
+            os.write(fd, _HEADER.pack(MAGIC, slots, 0, 0).ljust(_size(slots), b"\0"))
+            return cls(path, mmap.mmap(fd, _size(slots)))
+        finally:
+            os.close(fd)
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """The board that is at `path`.
+
+        Raises:
+            OSError: there is none.
+            WorkerError: it is no board.
+        """
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            size = os.fstat(fd).st_size
+            if size < _size(1):
+                raise WorkerError(f"{path} is no board of this version")
+            return cls(path, mmap.mmap(fd, size))
+        finally:
+            os.close(fd)
+
+    # -- the worker's side ----------------------------------------------------------------------
+
+    def begin(  # noqa: PLR0917 - once per job: naming the arguments would cost a tenth of a microsecond
+        self, slot: int, source: int, entry: bytes, job: bytes, limit_ms: int, since_ns: int
+    ) -> None:
+        """An attempt begins in `slot`; see `Running` for the rest. Called before the task is."""
+        self._begun[slot] = number = self._begun[slot] + 1
+        self._write_begin(_SLOTS_AT + slot * _SLOT, number, since_ns, limit_ms, job, source, entry, number)
+
+    def end(self, slot: int, busy_ns: int) -> None:
+        """The attempt in `slot` ended after `busy_ns`."""
+        self._busy[slot] = total = self._busy[slot] + busy_ns
+        self._write_end(_SLOTS_AT + _END_AT + slot * _SLOT, total, self._begun[slot])
+
+    def mark_pid(self, pid: int) -> None:
+        """The worker's process is there."""
+        _PID.pack_into(self._memory, _PID_AT, pid)
+
+    def mark_joined(self) -> None:
+        """The worker is registered with Redis and about to pull: from now on it counts as up."""
+        _PID.pack_into(self._memory, _JOINED_AT, 1)
+
+    # -- the supervisor's side ------------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        """The worker's process; 0 before it is there."""
+        pid: int = _PID.unpack_from(self._memory, _PID_AT)[0]
+        return pid
+
+    @property
+    def joined(self) -> bool:
+        """Whether the worker got as far as pulling jobs."""
+        return bool(_PID.unpack_from(self._memory, _JOINED_AT)[0])
+
+    @property
+    def ended(self) -> int:
+        """How many attempts have ended."""
+        return sum(self._totals(slot, self._record(slot))[1] for slot in range(self.slots))
+
+    def running(self) -> list[Running]:
+        """The attempts that have begun and not ended."""
+        return [running for slot in range(self.slots) if (running := _running(slot, self._record(slot)))]
+
+    def busy_ns(self, now_ns: int) -> int:
+        """How long all slots together have been running attempts, those under way included."""
+        total = 0
+        for slot in range(self.slots):
+            record = self._record(slot)
+            total += self._totals(slot, record)[0]
+            if under_way := _running(slot, record):
+                total += max(0, now_ns - under_way.since_ns)
+        return total
+
+    def close(self) -> None:
+        """Unmap it. The file stays."""
+        self._memory.close()
+
+    def _totals(self, slot: int, record: bytes) -> tuple[int, int]:
+        """A slot's busy time and ended attempts; they only grow, but while they are written they may read as 0."""
+        *_, busy, ended = _RECORD.unpack(record)
+        self._seen[slot] = max(self._seen[slot], (ended, busy))
+        return self._seen[slot][1], self._seen[slot][0]
+
+    def _record(self, slot: int) -> bytes:
+        """A slot's record as it was at one moment, although its writer does not wait for us."""
+        at = _SLOTS_AT + slot * _SLOT
+        record = self._memory[at : at + _RECORD.size]
+        for _ in range(8):
+            again = self._memory[at : at + _RECORD.size]
+            if again == record:
+                break
+            record = again
+        return record
+
+
+def _running(slot: int, record: bytes) -> Running | None:
+    number, since, limit, job, source, entry, proof, _, ended = _RECORD.unpack(record)
+    if number != proof or number <= ended:
+        return None
+    return Running(slot, source, entry, job, since, limit)
+
+
+def _size(slots: int) -> int:
+    return _SLOTS_AT + slots * _SLOT
