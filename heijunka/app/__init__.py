@@ -1,0 +1,23 @@
+"""What user code imports: applications, tasks, jobs."""
+
+from heijunka.app.application import Heijunka
+from heijunka.app.context import CurrentJob, current_job
+from heijunka.app.default import default_app, task
+from heijunka.app.job import Job
+from heijunka.app.loading import load_app
+from heijunka.app.outgoing import Outgoing
+from heijunka.app.task import AsyncTask, Enqueueable, Task
+
+__all__ = [
+    "AsyncTask",
+    "CurrentJob",
+    "Enqueueable",
+    "Heijunka",
+    "Job",
+    "Outgoing",
+    "Task",
+    "current_job",
+    "default_app",
+    "load_app",
+    "task",
+]

@@ -1,0 +1,110 @@
+"""The job that is running here.
+
+One object serves the pipeline of an attempt, its middleware and the task itself; a context variable
+makes it known to code that is called far below the task, in threads and coroutines alike.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Any
+
+from heijunka import wire
+from heijunka.clock import moment
+from heijunka.errors import NotInJob
+from heijunka.keys import Priority
+
+
+class CurrentJob:
+    """One attempt of one job, as its own code sees it.
+
+    Attributes:
+        task: the task's name.
+        domain: the task's domain.
+        priority: "high", "normal" or "low".
+        attempt: the number of this attempt, from 1.
+        attempts: how often the job is tried at most.
+        deliveries: how often a worker died while running it.
+        worker: the id of the worker that runs it.
+        args: positional arguments, decoded.
+        kwargs: keyword arguments, decoded.
+        extra: a dict of its own for middleware.
+    """
+
+    __slots__ = (
+        "_deadline_ms",
+        "_extra",
+        "_id",
+        "args",
+        "attempt",
+        "attempts",
+        "deliveries",
+        "domain",
+        "kwargs",
+        "priority",
+        "task",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        job: wire.Job,
+        *,
+        domain: str,
+        priority: Priority,
+        attempts: int,
+        deliveries: int,
+        worker: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        self._id, self.task, self.attempt, self._deadline_ms = job.id, job.task, job.attempt, job.deadline_ms
+        self.domain, self.priority, self.attempts, self.deliveries = domain, priority, attempts, deliveries
+        self.worker, self.args, self.kwargs = worker, args, kwargs
+        self._extra: dict[str, Any] | None = None
+
+    @property
+    def id(self) -> str:
+        """The job's id; the same for all its attempts, so it serves as an idempotency key."""
+        return wire.id_text(self._id)
+
+    @property
+    def enqueued_at(self) -> datetime:
+        """When the job was created, by its producer's clock."""
+        return moment(wire.id_ms(self._id))
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The moment after which the job must not start any more."""
+        return None if self._deadline_ms is None else moment(self._deadline_ms)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """A dict of this attempt's own, for middleware."""
+        if self._extra is None:
+            self._extra = {}
+        return self._extra
+
+    def __repr__(self) -> str:
+        return f"<CurrentJob {self.task} {self.id} attempt {self.attempt}/{self.attempts}>"
+
+
+CURRENT: ContextVar[CurrentJob] = ContextVar("heijunka_current_job")
+
+
+def current_job() -> CurrentJob:
+    """The job that is running here.
+
+    Raises:
+        NotInJob: this code was not called by a task that a worker runs.
+
+    Example:
+        >>> @task
+        ... def charge(order: str) -> None:
+        ...     pay(order, idempotency_key=current_job().id)
+    """
+    try:
+        return CURRENT.get()
+    except LookupError:
+        raise NotInJob(hint="call it from a task, while a worker runs it") from None

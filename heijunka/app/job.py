@@ -1,0 +1,113 @@
+"""A handle of one enqueued call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from heijunka import wire
+from heijunka.app.signature import Signature
+from heijunka.errors import JobFailed, ResultNotKept, ResultTimeout
+
+if TYPE_CHECKING:
+    from heijunka.app.application import Heijunka
+    from heijunka.app.locate import Place
+
+R = TypeVar("R")
+
+
+class Job(Generic[R]):
+    """A handle of one enqueued call.
+
+    Attributes:
+        domain: whose queue it went to.
+        accepted_ms: when Redis accepted it, ms since the epoch by Redis's clock; None for a handle that
+            was made from an id.
+    """
+
+    __slots__ = ("_app", "_id", "_kept", "_signature", "accepted_ms", "domain")
+
+    def __init__(
+        self, app: Heijunka, job_id: bytes, domain: str, signature: Signature, accepted_ms: int | None, *, kept: bool
+    ) -> None:
+        self._app, self._id, self._signature, self._kept = app, job_id, signature, kept
+        self.domain, self.accepted_ms = domain, accepted_ms
+
+    @property
+    def id(self) -> str:
+        """The job's id, a UUIDv7."""
+        return wire.id_text(self._id)
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self._signature.task
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait until the job has ended and return what it returned. Nothing is polled meanwhile.
+
+        Parameters:
+            timeout: how long to wait, in seconds; None for ever.
+
+        Raises:
+            JobFailed: it ended without a result, with the remote error.
+            ResultTimeout: it has not ended in time.
+            ResultNotKept: its task keeps no results.
+        """
+        self._must_keep()
+        return self._opened(self._app.connections.subscription.wait(self._key, timeout), timeout)
+
+    async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 - the same signature as `result`
+        """Wait until the job has ended and return what it returned. See `result`."""
+        self._must_keep()
+        return self._opened(await self._app.connections.subscription.awaited(self._key, timeout), timeout)
+
+    def status(self) -> Place:
+        """Where the job is now.
+
+        Returns:
+            Its state and what is known of it; see `heijunka.app.locate.Place`.
+        """
+        from heijunka.app.locate import located
+
+        return located(self._app.connections.client, self._app.keys(self.domain), self._id, self.accepted_ms)
+
+    async def astatus(self) -> Place:
+        """Where the job is now. See `status`."""
+        from heijunka.app.locate import alocated
+
+        return await alocated(self._app.connections.aclient, self._app.keys(self.domain), self._id, self.accepted_ms)
+
+    @property
+    def _key(self) -> str:
+        return self._app.keys(self.domain).result(self.id)
+
+    def _must_keep(self) -> None:
+        if not self._kept:
+            raise ResultNotKept(
+                f"task {self.task} keeps no results", hint="give it keep_result=\"10m\"", job_id=self.id
+            )
+
+    def _opened(self, record: bytes | None, timeout: float | None) -> R:
+        if record is None:
+            raise ResultTimeout(f"{self.task} {self.id} has not ended within {timeout} s", job_id=self.id)
+        end = wire.decode_end(record)
+        if isinstance(end, wire.Failure):
+            raise JobFailed(
+                f"{self.task} {self.id} failed ({end.reason}): {end.error_type or 'no error'}: {end.message}",
+                job_id=self.id,
+                reason=end.reason,
+                error_type=end.error_type,
+                error_message=end.message,
+                traceback=end.traceback,
+            )
+        value: R = self._signature.decode_result(end.value)
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and other._id == self._id
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.task} {self.id} in {self.domain}>"

@@ -1,0 +1,216 @@
+"""What a task and one call of it may ask for, checked where it is written."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Final, TypedDict, Unpack
+
+import msgspec
+
+from heijunka import wire
+from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms
+from heijunka.errors import InvalidName, InvalidOption
+from heijunka.keys import PRIORITIES, Priority, valid_name
+
+TASK_NAME = re.compile(r"[A-Za-z_][\w.]{0,199}", re.ASCII)
+
+DEFAULT_DOMAIN: Final = "default"
+
+
+class Unset:
+    """Marks an option nobody gave."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+
+
+class TaskOptions(msgspec.Struct, frozen=True):
+    """What a task asks for; None takes the application's setting.
+
+    Attributes:
+        domain: what its work is about.
+        priority: of its jobs within the domain.
+        timeout_ms: how long an attempt may run.
+        attempts: how often a job is tried at most.
+        retry_base_ms: upper bound of the pause before the second attempt; it doubles with each.
+        retry_cap_ms: longest such bound.
+        keep_result_ms: how long results are kept, 0 for not at all.
+        no_retry_on: exceptions that are final.
+    """
+
+    domain: str = DEFAULT_DOMAIN
+    priority: Priority = "normal"
+    timeout_ms: int | None = None
+    attempts: int | None = None
+    retry_base_ms: int | None = None
+    retry_cap_ms: int | None = None
+    keep_result_ms: int | None = None
+    no_retry_on: tuple[type[BaseException], ...] = ()
+
+
+class TaskKeywords(TypedDict, total=False):
+    """Keywords of `@task`.
+
+    Keys:
+        name: what the job is called on the wire; the function's name when left out.
+        domain: what the work is about, `[a-z0-9_.-]{1,64}`.
+        priority: "high", "normal" or "low".
+        timeout: how long an attempt may run (seconds, or text such as "5m").
+        attempts: how often a job is tried at most, 1 to 1,000.
+        retry_base: upper bound of the pause before the second attempt; doubles with each.
+        retry_cap: longest such bound.
+        keep_result: how long results are kept; None for not at all.
+        no_retry_on: exceptions that are final.
+    """
+
+    name: str | None
+    domain: str
+    priority: Priority
+    timeout: Duration
+    attempts: int
+    retry_base: Duration
+    retry_cap: Duration
+    keep_result: Duration | None
+    no_retry_on: tuple[type[BaseException], ...] | type[BaseException]
+
+
+class CallKeywords(TypedDict, total=False):
+    """Keywords of `task.options(...)`: what one call asks for that differs from its task.
+
+    Keys:
+        priority: "high", "normal" or "low".
+        delay: how much later it may start (seconds, or text such as "5m").
+        at: the moment before which it must not start, an aware datetime.
+        deadline: after that long, or after that moment, it must not start any more.
+        timeout: how long an attempt may run.
+        attempts: how often it is tried at most.
+        keep_result: how long its result is kept; None for not at all.
+    """
+
+    priority: Priority
+    delay: Duration
+    at: datetime
+    deadline: Duration | datetime
+    timeout: Duration
+    attempts: int
+    keep_result: Duration | None
+
+
+class Call(msgspec.Struct, frozen=True):
+    """What one call asks for.
+
+    Attributes:
+        priority: overrides the task's.
+        delay_ms: how much later it may start, by Redis's clock.
+        at_ms: the moment before which it must not start.
+        deadline_in_ms: after that long it must not start any more.
+        deadline_at_ms: after that moment it must not start any more.
+        options: what travels with the job, or None when nothing differs from the task.
+    """
+
+    priority: Priority | None = None
+    delay_ms: int = 0
+    at_ms: int | None = None
+    deadline_in_ms: int | None = None
+    deadline_at_ms: int | None = None
+    options: wire.Options | None = None
+
+
+AS_TASK_SAYS: Final = Call()
+
+
+def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
+    """Check the keywords of `@task` (its name apart).
+
+    Raises:
+        InvalidName: the domain has other characters than `a-z 0-9 _ . -`.
+        InvalidOption: a value is out of its range.
+    """
+    final = given.get("no_retry_on", ())
+    return TaskOptions(
+        domain=valid_name(given.get("domain", DEFAULT_DOMAIN), "domain"),
+        priority=_priority(given.get("priority", "normal")),
+        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
+        attempts=_attempts(given.get("attempts")),
+        retry_base_ms=_positive_ms(given.get("retry_base"), "retry_base"),
+        retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
+        keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
+        no_retry_on=final if isinstance(final, tuple) else (final,),
+    )
+
+
+def call_options(**given: Unpack[CallKeywords]) -> Call:
+    """Check the keywords of `task.options`.
+
+    Raises:
+        InvalidOption: a value is out of its range, or `delay` and `at` are both given.
+    """
+    at, deadline, priority = given.get("at"), given.get("deadline"), given.get("priority")
+    if at is not None and "delay" in given:
+        raise InvalidOption("delay and at exclude each other", option="delay")
+    travels = wire.Options(
+        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
+        attempts=_attempts(given.get("attempts")),
+        keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
+        priority=None if priority is None else _priority(priority),
+    )
+    return Call(
+        priority=None if priority is None else _priority(priority),
+        delay_ms=duration_ms(given.get("delay", 0), option="delay"),
+        at_ms=None if at is None else instant_ms(at),
+        deadline_in_ms=None if deadline is None or isinstance(deadline, datetime) else _deadline(deadline),
+        deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
+        options=None if travels == wire.Options() else travels,
+    )
+
+
+def task_name(name: str) -> str:
+    """`name`, if a task may have it.
+
+    Raises:
+        InvalidName: it is not a dotted identifier of up to 200 characters.
+    """
+    if isinstance(name, str) and TASK_NAME.fullmatch(name):
+        return name
+    raise InvalidName(
+        f"task {name!r} is not a valid name",
+        hint="a letter or _, then up to 199 letters, digits, _ and dots",
+        name=name,
+    )
+
+
+def _priority(value: Any) -> Priority:
+    if value in PRIORITIES:
+        return value  # type: ignore[no-any-return] - just checked
+    raise InvalidOption(f"priority {value!r} is none of {', '.join(PRIORITIES)}", option="priority")
+
+
+def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:
+    if value is None:
+        return None
+    ms = duration_ms(value, option=option)
+    if ms == 0:
+        raise InvalidOption(f"{option} must be more than 0", option=option)
+    return ms
+
+
+def _deadline(value: Duration) -> Milliseconds:
+    return duration_ms(value, option="deadline")
+
+
+def _kept_ms(value: Duration | None | Unset) -> int | None:
+    if isinstance(value, Unset):
+        return None
+    return 0 if value is None else duration_ms(value, option="keep_result")
+
+
+def _attempts(value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000:
+        raise InvalidOption(f"attempts {value!r} is not a whole number from 1 to 1,000", option="attempts")
+    return value

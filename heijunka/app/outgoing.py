@@ -1,0 +1,56 @@
+"""A job on its way to Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from heijunka import commands, wire
+from heijunka.errors import Unconfirmed
+
+BATCH: Final = 1_000
+"""Jobs of one call at most."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One encoded call.
+
+    Attributes:
+        job_id: 16 bytes.
+        task: the task's name.
+        domain: whose queue it goes to.
+        where: its place there, as `commands.enqueue.where` spells it.
+        blob: the job as it is stored.
+    """
+
+    job_id: bytes
+    task: str
+    domain: str
+    where: str
+    blob: bytes
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return wire.id_text(self.job_id)
+
+
+def flat(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
+    """Jobs as `commands.enqueue` takes them."""
+    words: list[str | bytes] = []
+    for one in outgoing:
+        words += (one.where, one.blob)
+    return words
+
+
+def accepted_ms(reply: commands.Accepted | commands.Overtaken) -> int:
+    """When Redis accepted the jobs of a call.
+
+    Raises:
+        Unconfirmed: another call of the same caller overtook it.
+    """
+    if isinstance(reply, commands.Overtaken):
+        raise Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
+    return reply.at_ms

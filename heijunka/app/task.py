@@ -1,0 +1,193 @@
+"""Tasks: decorated functions that can be enqueued.
+
+A task is still the function it decorates; `enqueue` and its relatives are typed by that function's
+parameters. What one call wants differently is said with `options(...)`, which answers the same verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
+
+from heijunka import wire
+from heijunka.app.job import Job
+from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options
+from heijunka.app.outgoing import Outgoing
+from heijunka.app.signature import Signature
+from heijunka.commands.enqueue import where
+from heijunka.errors import PayloadTooLarge
+
+if TYPE_CHECKING:
+    from heijunka.app.application import Heijunka
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Arguments = tuple[Any, ...] | Mapping[str, Any]
+"""One call of `enqueue_many`: a tuple of positional arguments, or a mapping of keyword arguments."""
+
+
+class Enqueueable(Generic[P, R]):
+    """A task together with what a call of it asks for."""
+
+    def __init__(self, app: Heijunka, name: str, options: TaskOptions, signature: Signature, call: Call) -> None:
+        self.app, self.name, self.task_options = app, name, options
+        self.signature, self.call = signature, call
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Enqueue one call.
+
+        Returns:
+            A handle of the job, once Redis has it.
+
+        Raises:
+            TypeError: the call does not fit the signature; NotEncodable if an argument cannot be encoded.
+            PayloadTooLarge: the encoded arguments are larger than `max_payload`.
+            BrokerError: Redis refused it; nothing was written.
+            Unconfirmed: Redis did not confirm in time; it may have been accepted.
+
+        Example:
+            >>> job = charge.enqueue(order, amount)  # doctest: +SKIP
+            >>> job.result(timeout=5)  # doctest: +SKIP
+        """
+        outgoing = self._outgoing(args, kwargs)
+        return self._job(outgoing, self.app.send((outgoing,)))
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`."""
+        outgoing = self._outgoing(args, kwargs)
+        return self._job(outgoing, await self.app.asend((outgoing,)))
+
+    def enqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
+        """Enqueue many calls, one round trip for each 1,000.
+
+        Parameters:
+            calls: for each call a tuple of its positional or a mapping of its keyword arguments.
+
+        Returns:
+            The jobs' handles, in order. Each thousand is accepted whole or not at all.
+
+        Raises:
+            TypeError: a call does not fit the signature; nothing of the whole was sent.
+
+        Example:
+            >>> charge.enqueue_many([(order, amount) for order, amount in due])  # doctest: +SKIP
+        """
+        outgoing = self._many(calls)
+        return [self._job(one, at_ms) for one, at_ms in zip(outgoing, self.app.send_many(outgoing), strict=True)]
+
+    async def aenqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
+        """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`."""
+        outgoing = self._many(calls)
+        return [self._job(one, at_ms) for one, at_ms in zip(outgoing, await self.app.asend_many(outgoing), strict=True)]
+
+    def job(self, job_id: str) -> Job[R]:
+        """A handle of a job of this task by its id, e.g. from a log.
+
+        Raises:
+            ValueError: the text is no job id.
+        """
+        return Job(
+            self.app, wire.id_bytes(job_id), self.task_options.domain, self.signature, None, kept=self._kept
+        )
+
+    def _outgoing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
+        encoded = self.signature.encode(args, kwargs)
+        if len(encoded) > self.app.max_payload:
+            raise PayloadTooLarge(
+                f"the arguments of {self.name} take {len(encoded):,} bytes, more than max_payload, {self.app.max_payload:,}",
+                hint="store the data elsewhere and pass its key, or raise max_payload",
+                size=len(encoded),
+                limit=self.app.max_payload,
+            )
+        job_id = wire.new_id()
+        blob = wire.encode_job(
+            wire.Job(wire.FORMAT, job_id, self.name, wire.raw(encoded), 1, self._deadline_ms(), self.call.options)
+        )
+        return Outgoing(job_id, self.name, self.task_options.domain, self._where(), blob)
+
+    def _where(self) -> str:
+        call = self.call
+        return where(call.priority or self.task_options.priority, delay_ms=call.delay_ms, at_ms=call.at_ms)
+
+    def _deadline_ms(self) -> int | None:
+        if self.call.deadline_in_ms is not None:
+            return self.app.server_ms() + self.call.deadline_in_ms
+        return self.call.deadline_at_ms
+
+    def _many(self, calls: Iterable[Arguments]) -> list[Outgoing]:
+        outgoing = []
+        for call in calls:
+            if isinstance(call, tuple):
+                outgoing.append(self._outgoing(call, {}))
+            elif isinstance(call, Mapping):
+                outgoing.append(self._outgoing((), call))
+            else:
+                raise TypeError(
+                    f"{self.name}.enqueue_many() takes tuples of positional or mappings of keyword arguments, "
+                    f"not {type(call).__name__}: write ({call!r},)"
+                )
+        return outgoing
+
+    def _job(self, outgoing: Outgoing, at_ms: int) -> Job[R]:
+        return Job(self.app, outgoing.job_id, outgoing.domain, self.signature, at_ms, kept=self._kept)
+
+    @cached_property
+    def _kept(self) -> bool:
+        asked = self.call.options.keep_result_ms if self.call.options is not None else None
+        for keep_ms in (asked, self.task_options.keep_result_ms, self.app.settings.keep_result_ms):
+            if keep_ms is not None:
+                return keep_ms > 0
+        return False
+
+
+class BaseTask(Enqueueable[P, R]):
+    """A decorated function.
+
+    Attributes:
+        app: the application it belongs to.
+        name: what its jobs are called.
+        function: what it decorates.
+        task_options: what it asks for.
+    """
+
+    def __init__(self, app: Heijunka, name: str, function: Callable[..., Any], options: TaskOptions) -> None:
+        super().__init__(app, name, options, Signature(function, name), AS_TASK_SAYS)
+        self.function = function
+        update_wrapper(self, function)
+
+    def options(self, **given: Unpack[CallKeywords]) -> Enqueueable[P, R]:
+        """This task, called differently.
+
+        Parameters:
+            given: priority, delay, at, deadline, timeout, attempts, keep_result; see `CallKeywords`.
+
+        Raises:
+            InvalidOption: a value is out of its range.
+
+        Example:
+            >>> charge.options(priority="low", delay="5m").enqueue(order, amount)  # doctest: +SKIP
+        """
+        return Enqueueable(self.app, self.name, self.task_options, self.signature, call_options(**given))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} of {self.app.name}>"
+
+
+class Task(BaseTask[P, R]):
+    """A decorated function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now."""
+        result: R = self.function(*args, **kwargs)
+        return result
+
+
+class AsyncTask(BaseTask[P, R]):
+    """A decorated coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the coroutine function here and now."""
+        coroutine: Coroutine[Any, Any, R] = self.function(*args, **kwargs)
+        return coroutine

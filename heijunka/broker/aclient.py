@@ -1,0 +1,126 @@
+"""Execute commands over asyncio connections.
+
+The same conversation as the blocking client's, driven with awaits. Connections belong to the event loop
+they were made on; a cancelled call drops its connection and session, because whether it ran is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from typing import Any, TypeVar
+
+from redis import exceptions as driver
+
+from heijunka.broker.client import DEFAULT_TIMEOUT_S
+from heijunka.broker.command import Command
+from heijunka.broker.connection import Address
+from heijunka.broker.conversation import Action, Patience, Reconnect, Session, talk
+from heijunka.broker.faults import unsent
+
+R = TypeVar("R")
+
+
+class AsyncChannel:
+    """One asyncio connection and the session of whoever uses it. For one call at a time."""
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        self._address, self._timeout_s = address, timeout_s
+        self._connection = address.async_connection(timeout_s=timeout_s)
+        self._session = Session()
+
+    async def execute(self, command: Command[R], patience: Patience | None = None) -> R:
+        """Carry one command through; see `Client.execute`."""
+        steps = talk(command, self._session, patience or Patience(self._timeout_s), self._address.shown)
+        answer: Any = None
+        try:
+            while True:
+                answer = await self._done(steps.send(answer))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    async def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        await self._connection.disconnect()
+
+    async def _done(self, action: Action) -> Any:
+        if isinstance(action, bytes):
+            return await self._asked(action)
+        if isinstance(action, Reconnect):
+            await self._connection.disconnect()
+        else:
+            await asyncio.sleep(action)
+        return None
+
+    async def _asked(self, message: bytes) -> Any:
+        connection = self._connection
+        if not connection.is_connected:
+            try:
+                await connection.connect()
+            except (driver.RedisError, OSError) as error:
+                await connection.disconnect(nowait=True)
+                return unsent(error)
+        try:
+            await connection.send_packed_command([message], check_health=False)
+            return await connection.read_response()
+        except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            return error
+        except driver.RedisError as error:
+            return error
+        except BaseException:
+            self._session.renew()
+            await connection.disconnect(nowait=True)
+            raise
+
+
+class AsyncClient:
+    """Executes commands for the event loops of one process.
+
+    Parameters:
+        url: redis://, rediss:// or unix://.
+        role: who we are in CLIENT LIST.
+        timeout_s: how long a call may take in all, repetitions included, in seconds.
+    """
+
+    def __init__(self, url: str, *, role: str = "producer", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._address = Address(url, role=role)
+        self._timeout_s = timeout_s
+        self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, deque[AsyncChannel]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @property
+    def url(self) -> str:
+        """Where Redis is, without its password."""
+        return self._address.shown
+
+    async def execute(self, command: Command[R], patience: Patience | None = None) -> R:
+        """Execute one command and return its typed reply.
+
+        Parameters:
+            command: what `heijunka.commands` built.
+            patience: how long to go on; the client's timeout when left out.
+
+        Raises:
+            BrokerError: Redis answered with an error.
+            RedisUnreachable: no connection could be made in time; nothing was sent.
+            Unconfirmed: the reply did not come in time; the command may have been done.
+        """
+        idle = self._of_this_loop()
+        channel = idle.pop() if idle else AsyncChannel(self._address, self._timeout_s)
+        try:
+            return await channel.execute(command, patience)
+        finally:
+            idle.append(channel)
+
+    async def close(self) -> None:
+        """Close the idle connections of the running loop."""
+        idle = self._of_this_loop()
+        while idle:
+            await idle.pop().close()
+
+    def _of_this_loop(self) -> deque[AsyncChannel]:
+        return self._idle.setdefault(asyncio.get_running_loop(), deque())

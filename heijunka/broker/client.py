@@ -1,0 +1,174 @@
+"""Execute commands over blocking connections.
+
+A call has a channel (a connection and a numbered session) to itself while it runs; idle channels wait
+in a pool. A fork starts with an empty pool: two processes never share a connection or a session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import hiredis
+from redis import exceptions as driver
+
+from heijunka.broker.command import Command
+from heijunka.broker.connection import Address
+from heijunka.broker.conversation import Action, Patience, Reconnect, Session, Talk, pause, talk
+from heijunka.broker.faults import Again, again, unsent, wrapped
+
+R = TypeVar("R")
+
+DEFAULT_TIMEOUT_S = 5.0
+
+
+class Channel:
+    """One connection and the session of whoever uses it. For one thread at a time."""
+
+    def __init__(self, address: Address, timeout_s: float, socket_timeout_s: float | None = None) -> None:
+        self._address, self._timeout_s = address, timeout_s
+        self._connection = address.connection(timeout_s=socket_timeout_s or timeout_s)
+        self._session = Session()
+
+    def execute(self, command: Command[R], patience: Patience | None = None) -> R:
+        """Carry one command through; see `Client.execute`."""
+        return self._driven(talk(command, self._session, patience or Patience(self._timeout_s), self._address.shown))
+
+    def plain(self, *words: bytes | str | float, patience: Patience | None = None) -> Any:
+        """Send one command of Redis's own (INFO, BLPOP …), repeated until `patience` ends."""
+        patience = patience or Patience(self._timeout_s)
+        message, pauses = hiredis.pack_command(words), 0
+        while True:
+            reply = self._asked(message)
+            if not isinstance(reply, Exception):
+                return reply
+            if again(reply) in {Again.NEVER, Again.LOAD} or patience.over():
+                raise wrapped(reply, self._address.shown, None) from reply
+            time.sleep(pause(pauses))
+            pauses += 1
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        self._connection.disconnect()
+
+    def _driven(self, steps: Talk[R]) -> R:
+        answer: Any = None
+        try:
+            while True:
+                answer = self._done(steps.send(answer))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    def _done(self, action: Action) -> Any:
+        if isinstance(action, bytes):
+            return self._asked(action)
+        if isinstance(action, Reconnect):
+            self._connection.disconnect()
+        else:
+            time.sleep(action)
+        return None
+
+    def _asked(self, message: bytes) -> Any:
+        connection = self._connection
+        if not connection.is_connected:
+            try:
+                connection.connect()
+            except (driver.RedisError, OSError) as error:
+                connection.disconnect()
+                return unsent(error)
+        try:
+            connection.send_packed_command([message], check_health=False)
+            return connection.read_response()
+        except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
+            connection.disconnect()
+            return error
+        except driver.RedisError as error:
+            return error
+        except BaseException:
+            connection.disconnect()  # half a reply may be on its way, and whether the call ran is unknown
+            self._session.renew()
+            raise
+
+
+class Client:
+    """Executes commands for the threads of one process.
+
+    Parameters:
+        url: redis://, rediss:// or unix://.
+        role: who we are in CLIENT LIST, e.g. "producer".
+        timeout_s: how long a call may take in all, repetitions included, in seconds.
+
+    Example:
+        >>> client = Client("redis://localhost:6379/0")
+        >>> client.execute(commands.depths(domain_keys("shop", "payment")))  # doctest: +SKIP
+    """
+
+    def __init__(self, url: str, *, role: str = "producer", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._address = Address(url, role=role)
+        self._timeout_s = timeout_s
+        self._idle: deque[Channel] = deque()
+        self._pid = os.getpid()
+
+    @property
+    def url(self) -> str:
+        """Where Redis is, without its password."""
+        return self._address.shown
+
+    def execute(self, command: Command[R], patience: Patience | None = None) -> R:
+        """Execute one command and return its typed reply.
+
+        Parameters:
+            command: what `heijunka.commands` built.
+            patience: how long to go on; the client's timeout when left out.
+
+        Raises:
+            BrokerError: Redis answered with an error.
+            RedisUnreachable: no connection could be made in time; nothing was sent.
+            Unconfirmed: the reply did not come in time; the command may have been done.
+        """
+        channel = self._taken()
+        try:
+            return channel.execute(command, patience)
+        finally:
+            self._idle.append(channel)
+
+    def plain(self, *words: bytes | str | float) -> Any:
+        """Send one command of Redis's own (INFO, CONFIG GET …) that is safe to repeat."""
+        channel = self._taken()
+        try:
+            return channel.plain(*words)
+        finally:
+            self._idle.append(channel)
+
+    def channel(self) -> Channel:
+        """A channel of the caller's own, for a loop that calls all the time."""
+        return Channel(self._address, self._timeout_s)
+
+    def blocking(self, *, longest_s: float) -> Channel:
+        """A channel of the caller's own, for calls that block up to `longest_s` seconds."""
+        return Channel(self._address, self._timeout_s, longest_s + self._timeout_s)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+    def _taken(self) -> Channel:
+        if self._pid != os.getpid():
+            self._idle, self._pid = deque(), os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Channel(self._address, self._timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,135 @@
+"""The conversation one command has with Redis, without I/O.
+
+A generator says what to do next (send these bytes, pause this long, reconnect) and is told what came
+of it; the sync and the async client only differ in how they do it. Here lives what must not be written
+twice: numbering, loading scripts, and repeating what is safe to repeat.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import hiredis
+
+from heijunka.broker import scripts
+from heijunka.broker.command import Command
+from heijunka.broker.faults import Again, Unsent, again, wrapped
+from heijunka.errors import HeijunkaError
+
+R = TypeVar("R")
+
+FIRST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 1.0
+
+
+class Reconnect:
+    """Drop the connection before the next send."""
+
+
+RECONNECT = Reconnect()
+Action = bytes | float | Reconnect
+Talk = Generator[Action, Any, R]
+
+
+class Session:
+    """Numbers the calls of one caller.
+
+    At most one call of a session is under way at a time. When the outcome of a call stays unknown the
+    session is given up for a new one, so that no later call can be mistaken for it.
+    """
+
+    __slots__ = ("id", "number")
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Become a caller nobody has heard of."""
+        self.id = os.urandom(8).hex()
+        self.number = itertools.count(1).__next__
+
+
+class Patience:
+    """How long a call may go on being repeated.
+
+    Parameters:
+        seconds: in all; None for ever.
+    """
+
+    __slots__ = ("_until",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+
+    def end_in(self, seconds: float) -> None:
+        """Shorten what is left to `seconds`."""
+        until = time.monotonic() + seconds
+        self._until = until if self._until is None else min(self._until, until)
+
+    def over(self) -> bool:
+        """Whether there is none left."""
+        return self._until is not None and time.monotonic() >= self._until
+
+
+def talk(command: Command[R], session: Session, patience: Patience, url: str) -> Talk[R]:
+    """Carry one command through.
+
+    Yields bytes to send (answered with the reply or the exception it met), seconds to pause, or
+    RECONNECT. Returns the command's typed reply.
+
+    Raises:
+        HeijunkaError: what Redis answered, or that it did not within `patience`.
+    """
+    script = scripts.load(command.script)
+    message = pack(command, script, session)
+    pauses = 0
+    while True:
+        reply = yield message
+        if not isinstance(reply, Exception):
+            return command.read(reply)
+        verdict = again(reply)
+        if verdict is Again.LOAD:
+            loaded = yield hiredis.pack_command(("SCRIPT", "LOAD", script.source))
+            if not isinstance(loaded, Exception):
+                continue
+            reply, verdict = loaded, again(loaded)
+        if verdict is Again.UNKNOWN and not command.repeatable:
+            verdict = Again.NEVER
+        if verdict is Again.NEVER or patience.over():
+            raise _given_up(reply, session, url, script) from _cause(reply)
+        if verdict is Again.RECONNECT:
+            yield RECONNECT
+        yield pause(pauses)
+        pauses += 1
+
+
+def pack(command: Command[Any], script: scripts.Script, session: Session) -> bytes:
+    """The bytes of a call; a numbered one takes its session's next number."""
+    keys, args = command.keys, command.args
+    if command.sessions is None:
+        return hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
+    return hiredis.pack_command(
+        ("EVALSHA", script.sha, len(keys) + 1, command.sessions + session.id, *keys, session.number(), *args)
+    )
+
+
+def pause(times: int) -> float:
+    """Seconds to wait before the next try: full jitter, doubling from 10 ms to 1 s.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+    """
+    return random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(times, 10)))  # noqa: S311 - jitter
+
+
+def _given_up(reply: Exception, session: Session, url: str, script: scripts.Script) -> HeijunkaError:
+    session.renew()
+    return wrapped(reply, url, script)
+
+
+def _cause(reply: Exception) -> BaseException:
+    return reply.__cause__ if isinstance(reply, Unsent) and reply.__cause__ is not None else reply

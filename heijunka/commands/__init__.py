@@ -1,0 +1,46 @@
+"""One function per Lua script: it builds the command and says how to read the reply. No I/O."""
+
+from heijunka.commands.enqueue import Accepted, Overtaken, enqueue
+from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
+from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
+from heijunka.commands.promote import Promoted, promote
+from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
+from heijunka.commands.recover import Recovered, recover
+from heijunka.commands.settle import Settled, ack, dead, done, release, retry, settle, snooze
+
+__all__ = [
+    "Absent",
+    "Accepted",
+    "Depths",
+    "Entry",
+    "Found",
+    "Joined",
+    "Leaving",
+    "Lost",
+    "More",
+    "Overtaken",
+    "Promoted",
+    "Pulled",
+    "Recovered",
+    "Renewed",
+    "Settled",
+    "ack",
+    "dead",
+    "depths",
+    "done",
+    "enqueue",
+    "held",
+    "join",
+    "lapsed",
+    "leave",
+    "promote",
+    "pull",
+    "recover",
+    "release",
+    "renew",
+    "retry",
+    "seek",
+    "seek_scheduled",
+    "settle",
+    "snooze",
+]

@@ -1,0 +1,106 @@
+"""Read what a domain holds. Nothing here writes."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from heijunka.broker.command import Command, Reply
+from heijunka.keys import PRIORITIES, SOURCE_PRIORITY, DomainKeys, Priority
+
+At = TypeVar("At", int, str)
+
+
+class Depths(msgspec.Struct, frozen=True):
+    """How much work a domain holds, and what became of what it had.
+
+    Attributes:
+        ready: jobs that may run now, by priority; suspects not included.
+        running: jobs held by workers.
+        suspects: jobs whose worker died while running them, waiting to be run alone.
+        scheduled: jobs that wait for their time.
+        dead: dead letters.
+        workers: registered workers.
+        load: ready + suspects + running.
+        counters: enqueued, ack, done, retry, snooze, dead, release, returned, charged, buried.
+    """
+
+    ready: dict[Priority, int]
+    running: int
+    suspects: int
+    scheduled: int
+    dead: int
+    workers: int
+    load: int
+    counters: dict[str, int]
+
+    def counted(self, *names: str) -> int:
+        """The sum of some counters; 0 for those that never counted."""
+        return sum(self.counters.get(name, 0) for name in names)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The job is here.
+
+    Attributes:
+        at: its entry id, or its due moment (ms) among scheduled jobs.
+        held: whether a worker holds it.
+    """
+
+    at: str | int
+    held: bool = False
+
+
+class More(msgspec.Struct, frozen=True):
+    """Not among these; go on from `at`."""
+
+    at: str | int
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """The job is not here."""
+
+
+def depths(keys: DomainKeys) -> Command[Depths]:
+    """How much work a domain holds, in one step."""
+    return Command(
+        "depths", keys=(keys.stats, keys.scheduled, keys.dead, keys.workers, *keys.sources), args=(), read=_depths
+    )
+
+
+def seek(stream: str, job_id: bytes, *, start: str = "-", limit: int = 500) -> Command[Found | More | Absent]:
+    """Find a job among up to `limit` entries of a stream, from entry id `start` on."""
+    return Command("seek", keys=(stream,), args=(job_id, start, limit), read=_sought)
+
+
+def seek_scheduled(
+    keys: DomainKeys, job_id: bytes, *, start: int = 0, limit: int = 500
+) -> Command[Found | More | Absent]:
+    """Find a job among up to `limit` scheduled ones, from rank `start` on."""
+    return Command("seek_scheduled", keys=(keys.scheduled,), args=(job_id, start, limit), read=_sought)
+
+
+def _depths(reply: Reply) -> Depths:
+    scheduled, dead, workers, lengths, pending, counters = reply[1:]
+    ready = dict.fromkeys(PRIORITIES, 0)
+    for priority, length, held in zip(SOURCE_PRIORITY, lengths, pending, strict=True):
+        if priority is not None:
+            ready[priority] += length - held
+    return Depths(
+        ready=ready,
+        running=sum(pending),
+        suspects=lengths[0] - pending[0],
+        scheduled=scheduled,
+        dead=dead,
+        workers=workers,
+        load=sum(lengths),
+        counters={name.decode(): int(count) for name, count in zip(counters[::2], counters[1::2], strict=True)},
+    )
+
+
+def _sought(reply: Reply) -> Found | More | Absent:
+    if reply[0] == b"absent":
+        return Absent()
+    at = reply[1].decode() if isinstance(reply[1], bytes) else reply[1]
+    return More(at) if reply[0] == b"more" else Found(at, bool(reply[2]) if isinstance(reply[2], int) else False)

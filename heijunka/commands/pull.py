@@ -1,0 +1,92 @@
+"""Take jobs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from heijunka.broker.command import Command, Reply
+from heijunka.keys import SUSPECTS, DomainKeys
+
+PRIORITY_LETTERS = ("", "h", "h", "n", "n", "l", "l")
+"""The priority's letter of each source; suspects carry theirs in the entry."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A job as a worker holds it.
+
+    Attributes:
+        source: place of its stream among the domain's sources, from 1.
+        id: the stream entry's id, which is the fencing token.
+        job: the blob.
+        priority: "h", "n" or "l".
+        deliveries: how often a worker died while running it.
+    """
+
+    source: int
+    id: bytes
+    job: bytes
+    priority: str
+    deliveries: int = 0
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """What was taken.
+
+    Attributes:
+        entries: the jobs, in the order they should start.
+        suspects: whether suspects wait for a worker that is alone.
+    """
+
+    entries: list[Entry]
+    suspects: bool = False
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The worker's lease is over and somebody took back what it held."""
+
+
+def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[Pulled | Lost]:
+    """Take up to `count` jobs for `worker`; a suspect only if it is `alone` with it.
+
+    Not repeatable: after a lost reply ask `held` instead.
+    """
+    return Command(
+        "pull",
+        keys=(keys.workers, keys.bell, *keys.sources),
+        args=(worker, count, 1 if alone else 0),
+        read=_read,
+        repeatable=False,
+    )
+
+
+def held(keys: DomainKeys, worker: str, *, count: int) -> Command[Pulled | Lost]:
+    """What `worker` holds by Redis's account, up to `count` jobs of each source."""
+    return Command("held", keys=(keys.workers, *keys.sources), args=(worker, count), read=_read)
+
+
+def _read(reply: Reply) -> Pulled | Lost:
+    if reply[0] == b"lost":
+        return Lost()
+    entries: list[Entry] = []
+    suspects = False
+    for at in range(1, len(reply), 2):
+        source = reply[at]
+        suspects = suspects or (source == SUSPECTS and not reply[at + 1])
+        letter = PRIORITY_LETTERS[source]
+        for entry_id, fields in reply[at + 1]:
+            if fields is None:  # deleted by somebody else while it was pending
+                continue
+            if len(fields) == 2:
+                entries.append(Entry(source, entry_id, fields[1], letter))
+            else:
+                named = dict(zip(fields[::2], fields[1::2], strict=True))
+                entries.append(
+                    Entry(
+                        source,
+                        entry_id,
+                        named[b"j"],
+                        named[b"p"].decode() if b"p" in named else letter,
+                        int(named.get(b"d", 0)),
+                    )
+                )
+    return Pulled(entries, suspects)

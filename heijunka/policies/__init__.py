@@ -1,0 +1,1 @@
+"""Pure decisions: no clock, no randomness, no Redis. Time and random numbers are arguments."""

@@ -1,0 +1,211 @@
+"""One attempt: receive → decode → admit → run → judge → settle.
+
+`Pipeline` holds the steps that all executors share; an executor only runs what was admitted. An outcome
+is data (see `heijunka.commands.settle`), and exceptions stop at the task's function: nothing a task
+raises leaves this file.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from heijunka import commands, wire
+from heijunka.app.context import CurrentJob
+from heijunka.clock import Duration, duration_ms, wall_ms
+from heijunka.commands import Entry
+from heijunka.commands.enqueue import where
+from heijunka.commands.settle import Outcome
+from heijunka.errors import HeijunkaError, Reject, Retry, Snooze, UndecodableArguments, UndecodableJob
+from heijunka.keys import Priority
+from heijunka.policies.backoff import retry_delay_ms
+from heijunka.worker.runnable import Runnable
+
+PRIORITY_OF: Mapping[str, Priority] = {"h": "high", "n": "normal", "l": "low"}
+
+MESSAGE_CHARS = 2_000
+TRACEBACK_CHARS = 16_000
+
+
+class Attempt:
+    """What the steps of one attempt know.
+
+    Attributes:
+        entry: what was received.
+        job: decoded.
+        runnable: its task.
+        current: what the task sees.
+        timeout_ms: how long it may run; 0 for as long as it likes.
+    """
+
+    __slots__ = ("current", "entry", "job", "runnable", "timeout_ms")
+
+    def __init__(self, entry: Entry, job: wire.Job, runnable: Runnable, current: CurrentJob, timeout_ms: int) -> None:
+        self.entry, self.job, self.runnable = entry, job, runnable
+        self.current, self.timeout_ms = current, timeout_ms
+
+
+class Pipeline:
+    """The steps around running.
+
+    Parameters:
+        runnables: the tasks by name.
+        worker: this worker's id.
+        server_ms: now by Redis's clock, ms.
+        keep_failure_ms: how long the failure of a job is kept for who waits, when its task is unknown.
+    """
+
+    def __init__(
+        self,
+        runnables: Mapping[str, Runnable],
+        *,
+        worker: str,
+        server_ms: Callable[[], int],
+        keep_failure_ms: int,
+    ) -> None:
+        self._runnables, self._worker = runnables, worker
+        self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
+
+    def admitted(self, entry: Entry) -> Attempt | Outcome:
+        """Decode a job and look whether it may still run; what may not has its outcome at once."""
+        try:
+            job = wire.decode_job(entry.job)
+        except UndecodableJob as error:
+            return self._undecodable(entry, error)
+        runnable = self._runnables.get(job.task)
+        if runnable is None:
+            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
+        if job.deadline_ms is not None and self._server_ms() >= job.deadline_ms:
+            return self._unrun(entry, job, "expired", f"its deadline passed before attempt {job.attempt} began")
+        try:
+            args, kwargs = runnable.signature.decode(job.args)
+        except UndecodableArguments as error:
+            return self._unrun(entry, job, "undecodable", str(error))
+        options = job.options
+        if options is None:
+            attempts, timeout_ms = runnable.attempts, runnable.timeout_ms
+        else:
+            attempts = options.attempts or runnable.attempts
+            timeout_ms = options.timeout_ms or runnable.timeout_ms
+        current = CurrentJob(
+            job,
+            domain=runnable.domain,
+            priority=PRIORITY_OF[entry.priority],
+            attempts=attempts,
+            deliveries=entry.deliveries,
+            worker=self._worker,
+            args=args,
+            kwargs=kwargs,
+        )
+        return Attempt(entry, job, runnable, current, timeout_ms)
+
+    def returned(self, attempt: Attempt, value: Any) -> Outcome:
+        """The outcome of an attempt whose task returned `value`."""
+        keep_ms = _keep_ms(attempt)
+        if keep_ms == 0:
+            return commands.ack(attempt.entry)
+        try:
+            encoded = attempt.runnable.signature.encode_result(value)
+        except HeijunkaError as error:
+            return self._dead(attempt, "result", error)
+        result = wire.Result(wire.FORMAT, "done", encoded, attempt.job.attempt, self._worker, wall_ms())
+        return commands.done(
+            attempt.entry, wire.id_text(attempt.job.id), keep_ms=keep_ms, result=wire.encode_end(result)
+        )
+
+    def raised(self, attempt: Attempt, error: BaseException) -> Outcome:
+        """The outcome of an attempt whose task raised `error`."""
+        try:
+            if isinstance(error, Snooze):
+                return self._again(attempt, duration_ms(error.for_, option="Snooze"), charged=False)
+            if isinstance(error, Reject):
+                return self._dead(attempt, "rejected", error)
+            if isinstance(error, attempt.runnable.final):
+                return self._dead(attempt, "final", error)
+            if attempt.job.attempt >= attempt.current.attempts:
+                return self._dead(attempt, "retries", error)
+            return self._again(attempt, self._pause_ms(attempt, error), charged=True)
+        except HeijunkaError as wrong:  # the task steered with a duration that is none
+            return self._dead(attempt, "rejected", wrong)
+
+    def _pause_ms(self, attempt: Attempt, error: BaseException) -> int:
+        after: Duration | None = error.after if isinstance(error, Retry) else None
+        if after is not None:
+            return duration_ms(after, option="Retry")
+        runnable = attempt.runnable
+        return retry_delay_ms(
+            attempt.job.attempt,
+            base_ms=runnable.retry_base_ms,
+            cap_ms=runnable.retry_cap_ms,
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+
+    def _again(self, attempt: Attempt, pause_ms: int, *, charged: bool) -> Outcome:
+        job = attempt.job
+        place = where(attempt.current.priority, delay_ms=pause_ms)
+        if charged:
+            job = msgspec.structs.replace(job, attempt=job.attempt + 1)
+            return commands.retry(attempt.entry, where=place, job=wire.encode_job(job))
+        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(job))
+
+    def _dead(self, attempt: Attempt, reason: str, error: BaseException) -> Outcome:
+        kind = type(error)
+        failure = self._failure(
+            reason,
+            error_type=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+            message=_text_of(error)[:MESSAGE_CHARS],
+            traceback=_traceback_of(error),
+            attempt=attempt.job.attempt,
+        )
+        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt), failure, attempt.entry.job)
+
+    def _unrun(self, entry: Entry, job: wire.Job, reason: str, message: str) -> Outcome:
+        failure = self._failure(reason, message=message[:MESSAGE_CHARS], attempt=job.attempt)
+        runnable = self._runnables.get(job.task)
+        keep_ms = self._keep_failure_ms if runnable is None else runnable.keep_result_ms
+        return self._buried(entry, job, keep_ms, failure, entry.job)
+
+    def _undecodable(self, entry: Entry, error: UndecodableJob) -> Outcome:
+        failure = self._failure("undecodable", message=str(error)[:MESSAGE_CHARS])
+        return commands.dead(
+            entry, "", keep_ms=0, failure=wire.encode_end(failure), reason="undecodable", job=entry.job
+        )
+
+    def _buried(self, entry: Entry, job: wire.Job, keep_ms: int, failure: wire.Failure, blob: bytes) -> Outcome:
+        return commands.dead(
+            entry,
+            wire.id_text(job.id),
+            keep_ms=keep_ms,
+            failure=wire.encode_end(failure),
+            reason=failure.reason,
+            job=blob,
+        )
+
+    def _failure(self, reason: str, **known: Any) -> wire.Failure:
+        return wire.Failure(wire.FORMAT, "failed", reason, worker=self._worker, at_ms=wall_ms(), **known)
+
+
+def _keep_ms(attempt: Attempt) -> int:
+    options = attempt.job.options
+    if options is not None and options.keep_result_ms is not None:
+        return options.keep_result_ms
+    return attempt.runnable.keep_result_ms
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a broken __str__ must not cost the job
+        return f"<{type(error).__qualname__} whose text cannot be read>"
+
+
+def _traceback_of(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # as above
+        return ""
+    return text if len(text) <= TRACEBACK_CHARS else "… " + text[-TRACEBACK_CHARS:]

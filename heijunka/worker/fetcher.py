@@ -1,0 +1,191 @@
+"""Pull jobs at the worker's own pace.
+
+The fetcher keeps the inbox filled with what will be done in about 100 ms. When there is nothing it waits
+on the bell, and looks by itself now and then in case a ring was lost. A pull is not repeated after a
+lost reply: the worker asks what it holds and takes what it did not know of.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.broker.conversation import Patience, pause
+from heijunka.clock import Milliseconds
+from heijunka.commands import Entry, Lost, Pulled
+from heijunka.errors import BrokerError, EnqueueError
+from heijunka.keys import SUSPECTS, DomainKeys
+from heijunka.worker.inbox import Inbox
+from heijunka.worker.settler import Settler
+from heijunka.worker.spec import WorkerSpec
+
+log: Final = logging.getLogger("heijunka.worker")
+
+HELD_COUNT: Final = 10_000
+
+
+class Fetcher:
+    """The thread that pulls.
+
+    Parameters:
+        client: opens its channels.
+        keys: of the worker's domain.
+        spec: of the worker.
+        inbox: where jobs go.
+        settler: knows what is held.
+        want: how many jobs to hold, and how many slots are free.
+        joined: told Redis's time (ms) when the worker has registered.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: DomainKeys,
+        spec: WorkerSpec,
+        inbox: Inbox,
+        settler: Settler,
+        *,
+        want: Callable[[], tuple[int, int]],
+        joined: Callable[[int], None],
+    ) -> None:
+        self._channel = client.channel()
+        self._waiting = client.blocking(longest_s=spec.poll_ms / 1_000)
+        self._keys, self._spec, self._inbox, self._settler = keys, spec, inbox, settler
+        self._want, self._joined = want, joined
+        self._running = threading.Event()
+        self._running.set()
+        self._stopping = False
+        self._doubtful = False
+        self._yielding = False
+        self._troubles = 0
+        self._pulling = threading.Lock()
+        self.on_drained: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
+
+    def start(self) -> None:
+        """Register the worker and start to pull."""
+        self._thread.start()
+
+    def quiet(self) -> None:
+        """Pull no more until `resume`."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Pull again."""
+        self._running.set()
+
+    def stop(self) -> None:
+        """Pull no more, hand back what is unstarted, and close the inbox."""
+        self._stopping = True
+        self._running.set()
+        self._inbox.nudge()
+        self._waiting.close()  # leave the bell, or it would ring for us when we hand back
+        with self._pulling:
+            for entry in self._inbox.drained():
+                self._settler.put(entry, commands.release(entry))
+        self._inbox.close()
+
+    def _run(self) -> None:
+        self._join()
+        while not self._stopping:
+            self._running.wait()
+            self._step()
+
+    def _step(self) -> None:
+        self._inbox.watch()
+        wanted, free = self._want()
+        unstarted = len(self._inbox)
+        if wanted > 1:
+            room, low = wanted - unstarted, wanted // 2
+        else:
+            room, low = free - unstarted, -1
+        if room <= 0 or unstarted > low >= 0:
+            self._inbox.wait_until_low(low)
+            return
+        with self._pulling:
+            if self._stopping:
+                return
+            entries = self._pulled(room)
+            self._settler.hold(entries)
+            self._inbox.put(entries)
+        if entries and entries[0].source == SUSPECTS or self._yielding:
+            self._wait_until_alone()
+        elif not entries:
+            self._nothing()
+
+    def _nothing(self) -> None:
+        if self._spec.burst and not self._settler.held and not self._doubtful:
+            self.on_drained()
+            self._stopping = True
+        elif not self._doubtful:
+            self._wait_for_bell()
+
+    def _pulled(self, count: int) -> list[Entry]:
+        try:
+            if self._doubtful:
+                return self._reconciled()
+            alone = not self._settler.held
+            reply = self._channel.execute(commands.pull(self._keys, self._spec.id, count, alone=alone))
+        except (BrokerError, EnqueueError) as error:
+            self._doubtful = True
+            self._troubled(error)
+            return []
+        self._troubles = 0
+        entries = self._known(reply)
+        self._yielding = not alone and not isinstance(reply, Lost) and reply.suspects
+        return entries
+
+    def _reconciled(self) -> list[Entry]:
+        """What Redis says we hold and we do not know of: jobs of a pull whose reply was lost."""
+        known = set(self._settler.held)
+        reply = self._known(self._channel.execute(commands.held(self._keys, self._spec.id, count=HELD_COUNT)))
+        self._doubtful = False
+        return [entry for entry in reply if (entry.source, entry.id) not in known]
+
+    def _known(self, reply: Pulled | Lost) -> list[Entry]:
+        if not isinstance(reply, Lost):
+            return reply.entries
+        log.warning("%s lost its lease: dropping %d unstarted jobs", self._spec.id, len(self._inbox))
+        self._inbox.drained()
+        self._settler.forget()
+        self._join()
+        return []
+
+    def _wait_until_alone(self) -> None:
+        """Finish what is held before pulling again: a suspect runs alone, or waits for somebody to be alone."""
+        while self._settler.held and not self._stopping:
+            self._inbox.wait_until_low(-1, 0.05)
+
+    def _wait_for_bell(self) -> None:
+        seconds = self._spec.poll_ms / 1_000
+        if self._settler.held:  # be back when a slot is free to take a job that arrived without a ring
+            seconds = min(seconds, 1.0)
+        try:
+            self._waiting.plain("BLPOP", self._keys.bell, f"{seconds:.3f}", patience=Patience(0))
+        except (BrokerError, EnqueueError) as error:
+            self._troubled(error)
+
+    def _join(self) -> None:
+        while not self._stopping:
+            try:
+                ttl = Milliseconds(self._spec.lease_ms)
+                reply = self._channel.execute(commands.join(self._keys, self._spec.id, ttl=ttl))
+            except (BrokerError, EnqueueError) as error:
+                self._troubled(error)
+                continue
+            self._joined(reply.expires_ms - ttl)
+            self._troubles = 0
+            return
+
+    def _troubled(self, error: Exception) -> None:
+        if self._stopping:
+            return
+        if self._troubles == 0:
+            log.error("%s cannot pull: %s", self._spec.id, error)
+        self._troubles += 1
+        time.sleep(pause(self._troubles))

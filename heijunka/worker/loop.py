@@ -1,0 +1,141 @@
+"""Run `async def` tasks on an event loop; `def` tasks among them run in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from heijunka import commands
+from heijunka.app.context import CURRENT
+from heijunka.commands.settle import Outcome
+from heijunka.worker.attempt import Attempt, Pipeline
+from heijunka.worker.board import Board
+from heijunka.worker.inbox import Inbox
+from heijunka.worker.settler import Settler
+
+
+class LoopExecutor:
+    """Several slots on one event loop.
+
+    Each attempt is an asyncio task of its own, so that cancelling one, and what it sets in its context,
+    stays its own affair.
+
+    Parameters:
+        inbox: where jobs come from.
+        pipeline: the steps around running.
+        settler: where outcomes go.
+        board: shows what runs.
+        slots: attempts at a time.
+        lifespan: entered on the loop before the first job, left after the last.
+
+    Attributes:
+        busy_ns: how long its attempts ran in all.
+        ended: how many there were.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        pipeline: Pipeline,
+        settler: Settler,
+        board: Board,
+        *,
+        slots: int,
+        lifespan: Callable[[], AbstractAsyncContextManager[Any]],
+    ) -> None:
+        self._inbox, self._pipeline, self._settler, self._board = inbox, pipeline, settler, board
+        self._free = list(range(slots))
+        self._slots, self._lifespan = slots, lifespan
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._emptied: asyncio.Event
+        self._threads: ThreadPoolExecutor | None = None
+        self._cancelling = False
+        self.busy_ns = 0
+        self.ended = 0
+
+    @property
+    def running(self) -> int:
+        """How many attempts run now."""
+        return self._slots - len(self._free)
+
+    def run(self) -> None:
+        """Run jobs until the inbox is closed and every attempt has ended."""
+        asyncio.run(self._run())
+
+    def cancel(self) -> None:
+        """Cancel every running attempt and hand its job back. From any thread."""
+        self._cancelling = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel_all)
+
+    async def _run(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        self._emptied = asyncio.Event()
+        async with self._lifespan():
+            self._inbox.on_arrival = lambda: loop.call_soon_threadsafe(self._start)
+            self._start()
+            await self._emptied.wait()
+            while self._attempts:
+                await asyncio.wait(self._attempts)
+        if self._threads is not None:
+            self._threads.shutdown(wait=not self._cancelling)
+
+    def _start(self) -> None:
+        """Start jobs while slots are free. What may not run has its outcome at once."""
+        while self._free:
+            entry = self._inbox.next()
+            if entry is None:
+                self._inbox.nudge()
+                if self._inbox.closed:
+                    self._emptied.set()
+                return
+            attempt = self._pipeline.admitted(entry)
+            if isinstance(attempt, Attempt):
+                task = asyncio.get_running_loop().create_task(self._ran(attempt, self._free.pop()))
+                self._attempts.add(task)
+                task.add_done_callback(self._attempts.discard)
+            else:
+                self._settler.put(entry, attempt)
+
+    async def _ran(self, attempt: Attempt, slot: int) -> None:
+        entry = attempt.entry
+        since_ns = time.monotonic_ns()
+        self._board.begin(slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns)
+        outcome: Outcome
+        try:
+            CURRENT.set(attempt.current)
+            if attempt.runnable.is_async:
+                value = await attempt.runnable.run(attempt.current)
+            else:
+                value = await self._in_thread(attempt)
+        except asyncio.CancelledError as error:
+            outcome = commands.release(entry) if self._cancelling else self._pipeline.raised(attempt, error)
+        except BaseException as error:
+            outcome = self._pipeline.raised(attempt, error)
+        else:
+            outcome = self._pipeline.returned(attempt, value)
+        spent_ns = time.monotonic_ns() - since_ns
+        self._board.end(slot, spent_ns)
+        self.busy_ns += spent_ns
+        self.ended += 1
+        self._settler.put(entry, outcome)
+        self._free.append(slot)
+        self._start()
+
+    async def _in_thread(self, attempt: Attempt) -> Any:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="slot")
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, context.run, attempt.runnable.run, attempt.current
+        )
+
+    def _cancel_all(self) -> None:
+        for task in tuple(self._attempts):
+            task.cancel()

@@ -1,0 +1,207 @@
+"""The inside of one worker process: fetcher → inbox → executor → outbox → settler.
+
+Signals only write a note; a thread of its own acts on it, because a handler may interrupt any line of
+the main thread, also one that holds a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from queue import SimpleQueue
+from typing import Any, Final
+
+from heijunka import commands
+from heijunka.app import Heijunka
+from heijunka.broker.client import Client
+from heijunka.clock import wall_ms
+from heijunka.errors import BrokerError, DefinitionError, EnqueueError
+from heijunka.keys import domain_keys
+from heijunka.policies.pace import blended_ms, pull_size
+from heijunka.worker.attempt import Pipeline
+from heijunka.worker.board import Board
+from heijunka.worker.fetcher import Fetcher
+from heijunka.worker.inbox import Inbox
+from heijunka.worker.inline import InlineExecutor
+from heijunka.worker.loop import LoopExecutor
+from heijunka.worker.runnable import runnables
+from heijunka.worker.settler import Settler
+from heijunka.worker.spec import WorkerSpec
+from heijunka.worker.threads import ThreadExecutor
+
+log: Final = logging.getLogger("heijunka.worker")
+
+EXIT_OK: Final = 0
+EXIT_UNFINISHED: Final = 75
+SWITCH_INTERVAL_S: Final = 0.0001
+"""How long a thread may keep the interpreter while another wants it: the fetcher and the settler need it
+only for moments, and should not wait Python's usual 5 ms for each."""
+
+
+def run_worker(app: Heijunka, spec: WorkerSpec, board: Board) -> int:
+    """Be a worker until told to stop.
+
+    Parameters:
+        app: the application, loaded before the fork.
+        spec: what to be.
+        board: where to show what runs.
+
+    Returns:
+        The process's exit code: 0, or 75 when work was left unfinished after the grace.
+    """
+    return WorkerProcess(app, spec, board).run()
+
+
+class WorkerProcess:
+    """One worker process."""
+
+    def __init__(self, app: Heijunka, spec: WorkerSpec, board: Board) -> None:
+        self._app, self._spec, self._board = app, spec, board
+        self._keys = domain_keys(spec.namespace, spec.domain)
+        self._client = Client(spec.redis_url, role=f"worker:{spec.domain}")
+        self._orders: SimpleQueue[int] = SimpleQueue()
+        self._ahead_ms = 0
+        self._mean_ms: float | None = None
+        self._seen = (0, 0)
+        self._cut_short = False
+
+        tasks = {name: task for name, task in runnables(app).items() if task.domain == spec.domain}
+        pipeline = Pipeline(
+            tasks,
+            worker=spec.id,
+            server_ms=lambda: wall_ms() + self._ahead_ms,
+            keep_failure_ms=app.settings.keep_result_ms,
+        )
+        on_loop = any(task.is_async for task in tasks.values())
+        self._inbox = Inbox(1 if on_loop else spec.slots)
+        self._settler = Settler(self._client.channel(), self._keys, busy=self._inbox.__len__)
+        self._slots: list[InlineExecutor] = []
+        self._executor: InlineExecutor | ThreadExecutor | LoopExecutor
+        if on_loop:
+            self._executor = LoopExecutor(
+                self._inbox, pipeline, self._settler, board, slots=spec.slots, lifespan=self._alifespan
+            )
+        else:
+            self._slots = [
+                InlineExecutor(self._inbox, pipeline, self._settler, board, slot) for slot in range(spec.slots)
+            ]
+            self._executor = self._slots[0] if spec.slots == 1 else ThreadExecutor(self._slots)
+        self._fetcher = Fetcher(
+            self._client, self._keys, spec, self._inbox, self._settler, want=self._want, joined=self._joined
+        )
+        self._fetcher.on_drained = lambda: self._orders.put(signal.SIGTERM)
+
+    def run(self) -> int:
+        """Be a worker until told to stop; see `run_worker`."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        gc.collect()
+        gc.freeze()
+        self._listen()
+        threading.Thread(target=self._obey, name="orders", daemon=True).start()
+        on_loop = isinstance(self._executor, LoopExecutor)
+        with contextlib.nullcontext() if on_loop else self._lifespan():
+            self._settler.start()
+            self._fetcher.start()
+            self._executor.run()
+        settled = self._settler.stop()
+        self._left()
+        return EXIT_OK if settled and not self._cut_short else EXIT_UNFINISHED
+
+    # -- orders ---------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT):
+            signal.signal(number, lambda signum, _frame: self._orders.put(signum))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+        faulthandler.register(signal.SIGTTIN, all_threads=True)
+
+    def _obey(self) -> None:
+        while True:
+            order = self._orders.get()
+            if order == signal.SIGTSTP:
+                self._fetcher.quiet()
+            elif order == signal.SIGCONT:
+                self._fetcher.resume()
+            else:
+                break
+        self._fetcher.stop()
+        deadline = time.monotonic() + self._spec.grace_ms / 1_000
+        while self._running() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._running():
+            self._hand_back_the_rest()
+
+    def _hand_back_the_rest(self) -> None:
+        """The grace is over: what still runs is cancelled where it can be, and given back in any case."""
+        self._cut_short = True
+        log.warning("%s: grace is over, handing back %d running jobs", self._spec.id, self._running())
+        if isinstance(self._executor, LoopExecutor):
+            self._executor.cancel()
+            return
+        for entry in list(self._settler.held.values()):
+            self._settler.put(entry, commands.release(entry))
+        self._settler.stop()
+        self._left()
+        os._exit(EXIT_UNFINISHED)
+
+    # -- measures -------------------------------------------------------------------------------
+
+    def _running(self) -> int:
+        if isinstance(self._executor, LoopExecutor):
+            return self._executor.running
+        return sum(slot.running for slot in self._slots)
+
+    def _want(self) -> tuple[int, int]:
+        parts: list[Any] = self._slots or [self._executor]
+        busy_ns, ended = sum(part.busy_ns for part in parts), sum(part.ended for part in parts)
+        news, spent = ended - self._seen[1], busy_ns - self._seen[0]
+        if news > 0:
+            self._seen = (busy_ns, ended)
+            self._mean_ms = blended_ms(self._mean_ms, spent / news / 1e6)
+        size = pull_size(mean_ms=self._mean_ms, slots=self._spec.slots, first=self._spec.pull_size)
+        return size, self._spec.slots - self._running()
+
+    def _joined(self, server_ms: int) -> None:
+        self._ahead_ms = server_ms - wall_ms()
+        self._board.mark_joined()
+
+    def _left(self) -> None:
+        with contextlib.suppress(BrokerError, EnqueueError):  # somebody will recover what we could not give back
+            self._client.execute(commands.leave(self._keys, self._spec.id))
+        self._client.close()
+
+    # -- lifespan -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _lifespan(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for hook in self._app.lifespans:
+                manager = hook()
+                if isinstance(manager, AbstractContextManager):
+                    stack.enter_context(manager)
+                else:
+                    raise DefinitionError(
+                        f"lifespan {hook!r} is async, and no task of domain {self._spec.domain} is",
+                        hint="make it a plain context manager",
+                    )
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _alifespan(self) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            for hook in self._app.lifespans:
+                manager = hook()
+                if isinstance(manager, AbstractAsyncContextManager):
+                    await stack.enter_async_context(manager)
+                else:
+                    stack.enter_context(manager)
+            yield

@@ -1,0 +1,75 @@
+"""A task, prepared for running: everything an attempt needs, looked up once per process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from heijunka.app import AsyncTask, Heijunka
+from heijunka.app.context import CurrentJob
+from heijunka.app.middleware import awrapped, wrapped
+from heijunka.app.signature import Signature
+from heijunka.app.task import BaseTask
+from heijunka.errors import Steer
+
+
+class Runnable(msgspec.Struct, frozen=True):
+    """One task, ready to run.
+
+    Attributes:
+        run: runs one attempt in the task's middleware; a coroutine function when `is_async`.
+        is_async: whether it must be awaited.
+        signature: decodes arguments, encodes results.
+        domain: of the task.
+        timeout_ms: how long an attempt may run.
+        attempts: how often a job is tried at most.
+        retry_base_ms: bound of the first pause.
+        retry_cap_ms: longest bound.
+        keep_result_ms: how long results are kept; 0 for not at all.
+        final: exceptions that are not retried.
+    """
+
+    run: Callable[[CurrentJob], Any]
+    is_async: bool
+    signature: Signature
+    domain: str
+    timeout_ms: int
+    attempts: int
+    retry_base_ms: int
+    retry_cap_ms: int
+    keep_result_ms: int
+    final: tuple[type[BaseException], ...]
+
+
+def runnables(app: Heijunka) -> dict[str, Runnable]:
+    """The application's tasks by name.
+
+    Raises:
+        DefinitionError: a task's annotations cannot be resolved or decoded.
+    """
+    return {name: _runnable(app, task) for name, task in app.tasks.items()}
+
+
+def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
+    task.signature.prepare()
+    asked, settings = task.task_options, app.settings
+    is_async = isinstance(task, AsyncTask)
+    around = app.attempt_middleware
+    return Runnable(
+        run=awrapped(task.function, around) if is_async else wrapped(task.function, around),
+        is_async=is_async,
+        signature=task.signature,
+        domain=asked.domain,
+        timeout_ms=_first(asked.timeout_ms, settings.timeout_ms),
+        attempts=_first(asked.attempts, settings.attempts),
+        retry_base_ms=_first(asked.retry_base_ms, settings.retry_base_ms),
+        retry_cap_ms=_first(asked.retry_cap_ms, settings.retry_cap_ms),
+        keep_result_ms=_first(asked.keep_result_ms, settings.keep_result_ms),
+        final=tuple(kind for kind in asked.no_retry_on if not issubclass(kind, Steer)),
+    )
+
+
+def _first(asked: int | None, otherwise: int) -> int:
+    return otherwise if asked is None else asked

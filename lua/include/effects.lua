@@ -1,0 +1,33 @@
+-- effects(to, now): what each outcome does once its entry is ours to end. `to` names the keys; an effect is
+-- called with what its verb takes.
+
+-- @include announce
+-- @include place
+-- @include ring
+
+local function effects(to, now)
+  local effect = {}
+
+  function effect.done(id, keep, result)
+    announce(to.results .. id, keep, result)
+  end
+
+  function effect.retry(where, job)
+    local letter, due = place(where, now)
+    if due then
+      redis.call('ZADD', to.scheduled, due, letter .. job)
+      ring(to.wake)
+    else
+      redis.call('XADD', to.ready[letter], '*', 'j', job)
+      ring(to.bell)
+    end
+  end
+  effect.snooze = effect.retry
+
+  function effect.dead(id, keep, failure, job, reason)
+    redis.call('XADD', to.dead, '*', 'j', job, 'r', reason, 'f', failure)
+    announce(to.results .. id, keep, failure)
+  end
+
+  return effect
+end

@@ -1,0 +1,24 @@
+-- GROUP, found(sources), pending(stream, most, worker): the consumer group that every source is read by.
+-- It starts at 0, not $: jobs that came before the group (or outlived it, after FLUSHALL) are its too.
+-- Without the group nothing is pending; any other trouble is raised, for what is taken for nothing gets lost.
+
+local GROUP = 'workers'
+
+local function found(sources)
+  for _, stream in ipairs(sources) do
+    local made = redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+    if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
+      return made
+    end
+  end
+end
+
+local function pending(stream, most, worker)
+  local held = redis.pcall('XPENDING', stream, GROUP, '-', '+', most, worker)
+  if not held.err then
+    return held
+  elseif string.find(held.err, 'NOGROUP', 1, true) then
+    return {}
+  end
+  error(held)
+end

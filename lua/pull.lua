@@ -1,0 +1,70 @@
+-- pull: take the next jobs of a domain, higher priorities first, and remember who holds them.
+-- A suspect (a job whose worker died while running it) is only given to a worker that is alone with it;
+-- the others are told that one waits, by an empty list of source 1.
+--
+-- KEYS[1] workers    zset    worker ids by lease expiry (ms)
+-- KEYS[2] bell       list    wakes one idle worker
+-- KEYS[3] suspects   stream  jobs that were running when their worker died
+-- KEYS[4..9] sources stream  the other streams in pull order
+-- ARGV[1] worker     str
+-- ARGV[2] count      int     jobs at most
+-- ARGV[3] alone      flag    1 when the worker holds nothing
+-- Returns {"jobs", entries...} | {"empty"} | {"lost"}
+-- Cost    O(count + sources)
+-- Flags   allow-oom
+
+-- @include group
+-- @include ring
+-- @include sound
+
+local workers, bell, suspects = KEYS[1], KEYS[2], KEYS[3]
+local sources = { unpack(KEYS, 4, 9) }
+local worker, count, alone = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+
+sound('LLEN', { bell })
+if not redis.call('ZSCORE', workers, worker) then
+  return { 'lost' }
+end
+
+local function read(stream, most)
+  local got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
+  if got and got.err and string.find(got.err, 'NOGROUP', 1, true) then
+    found({ stream })
+    got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
+  end
+  return got
+end
+
+local function waits(stream)
+  local length = redis.call('XLEN', stream)
+  local held = length > 0 and redis.pcall('XPENDING', stream, GROUP)
+  return held and (held.err or length > held[1])
+end
+
+local reply, left = { 'jobs' }, count
+local got = alone and read(suspects, 1)
+if got and got.err then
+  return got
+elseif got then
+  ring(bell) -- what else waits is for others
+  return { 'jobs', 1, got[1][2] }
+elseif not alone and waits(suspects) then
+  reply = { 'jobs', 1, {} }
+end
+for place, stream in ipairs(sources) do
+  got = read(stream, left)
+  if got and got.err then
+    if left == count then
+      return got
+    end
+  elseif got then
+    reply[#reply + 1] = place + 1
+    reply[#reply + 1] = got[1][2]
+    left = left - #got[1][2]
+    if left <= 0 then
+      ring(bell)
+      break
+    end
+  end
+end
+return #reply > 1 and reply or { 'empty' }

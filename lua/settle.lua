@@ -1,0 +1,78 @@
+-- settle: end attempts, each with its side effects or, when it was taken away, with none of them.
+-- XACK is the fence: it answers 0 for an entry that was recovered, and an entry is always acked and
+-- deleted in one step, so a stream's length is its share of load.
+--
+-- KEYS[1] session    string  this caller's last number and reply
+-- KEYS[2] stats      hash    counters of the domain
+-- KEYS[3] bell       list    wakes one idle worker
+-- KEYS[4] wake       list    wakes who promotes due jobs
+-- KEYS[5] scheduled  zset    jobs by due ms
+-- KEYS[6] dead       stream  dead letters
+-- KEYS[7] results    prefix  results by job id
+-- KEYS[8..14] sources stream the domain's streams in pull order
+-- ARGV[1] seq        int     the caller's number for this call
+-- ARGV[2] now        int     ms, 0 for the server's clock
+-- ARGV[3..] outcomes mixed   "ack" source entry | "done" source entry id ttl result
+--                            | "retry", "snooze" source entry where job
+--                            | "dead" source entry id ttl failure job reason | "release" source entry
+-- Returns {"settled", fenced...} | {"replayed", fenced...} | {"stale"}
+-- Cost    O(outcomes), O(log scheduled) for each retry
+-- Flags   allow-oom
+
+-- @include clock
+-- @include session
+-- @include ring
+-- @include sound
+-- @include group
+-- @include outcomes
+-- @include effects
+
+local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local dead, results = KEYS[6], KEYS[7]
+local sources = { unpack(KEYS, 8, 14) }
+local seq, now = ARGV[1], clock(ARGV[2])
+
+local seen, reply = recall(session, seq)
+if seen == 'replayed' then
+  local fenced = { 'replayed' }
+  for index in string.gmatch(reply, '%d+') do
+    fenced[#fenced + 1] = tonumber(index)
+  end
+  return fenced
+elseif seen then
+  return { 'stale' }
+end
+
+local starts = outcomes(3, sources)
+sound('XLEN', sources)
+sound('XLEN', { dead })
+sound('ZCARD', { scheduled })
+sound('LLEN', { bell, wake })
+sound('HLEN', { stats })
+
+local HOME = { 1, 2, 2, 4, 4, 6, 6 } -- where a released entry goes back to, by source
+local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake }
+to.ready = { h = sources[3], n = sources[5], l = sources[7] }
+local effect, counted, answer, fenced = effects(to, now), {}, { 'settled' }, {}
+for index, at in ipairs(starts) do
+  local verb, source, entry = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
+  local stream = sources[source]
+  local kept = verb == 'release' and redis.call('XRANGE', stream, entry, entry)[1]
+  if redis.call('XACK', stream, GROUP, entry) == 1 then
+    redis.call('XDEL', stream, entry)
+    counted[verb] = (counted[verb] or 0) + 1
+    if effect[verb] then
+      effect[verb](unpack(ARGV, at + 3, at + ARITY[verb] - 1))
+    elseif kept then
+      redis.call('XADD', sources[HOME[source]], '*', unpack(kept[2]))
+      ring(bell)
+    end
+  else
+    answer[#answer + 1], fenced[#fenced + 1] = index, index
+  end
+end
+for verb, times in pairs(counted) do
+  redis.call('HINCRBY', stats, verb, times)
+end
+remember(session, seq, table.concat(fenced, ' '))
+return answer
