@@ -13,6 +13,7 @@ Example:
     'A1: 99'
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from heijunka._version import __version__
@@ -43,10 +44,7 @@ _ERRORS = {"HeijunkaError", "JobFailed", "Reject", "ResultTimeout", "Retry", "Sn
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'heijunka' has no attribute {name!r}")
-    if name in _ERRORS:
-        from heijunka import errors as home
-    else:
-        from heijunka import app as home  # type: ignore[no-redef]
+    home = import_module("heijunka.errors" if name in _ERRORS else "heijunka.app")
     value = globals()[name] = getattr(home, name)
     return value
 

@@ -7,6 +7,7 @@ as `timedelta`, or as text (`"90s"`, `"5m"`, `"1h30m"`).
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -48,17 +49,18 @@ def duration_ms(value: Duration, *, option: str = "duration") -> Milliseconds:
         >>> duration_ms("1h30m"), duration_ms(0.25)
         (5400000, 250)
     """
-    if isinstance(value, bool):
+    given: object = value  # what callers pass is theirs, whatever the annotation says
+    if isinstance(given, bool):
         ms = None
-    elif isinstance(value, (int, float)):
-        ms = value * 1_000
-    elif isinstance(value, timedelta):
-        ms = value.total_seconds() * 1_000
-    elif isinstance(value, str):
-        ms = _parse(value)
+    elif isinstance(given, (int, float)):
+        ms = given * 1_000
+    elif isinstance(given, timedelta):
+        ms = given.total_seconds() * 1_000
+    elif isinstance(given, str):
+        ms = _parse(given)
     else:
         ms = None
-    if ms is None or ms != ms:
+    if ms is None or math.isnan(ms):
         raise InvalidOption(
             f"{option} {value!r} is not a duration",
             hint='write seconds (30, 0.5) or text such as "90s", "5m", "1h30m"',

@@ -347,7 +347,7 @@ class NotInJob(WorkerError):
 # -- steering ------------------------------------------------------------------------------------
 
 
-class Steer(Exception):  # noqa: N818 - not errors: a task raises these to say what becomes of its job
+class Steer(Exception):
     """What a task raises to say what becomes of its job."""
 
 

@@ -87,7 +87,7 @@ def valid_name(name: str, what: str) -> str:
     Raises:
         InvalidName: it has characters other than `a-z 0-9 _ . -`, or not 1 to 64 of them.
     """
-    if isinstance(name, str) and _NAME.fullmatch(name):
+    if _NAME.fullmatch(name):
         return name
     raise InvalidName(
         f"{what} {name!r} is not a valid name",

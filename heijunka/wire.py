@@ -117,7 +117,7 @@ _decode_result = msgspec.msgpack.Decoder(Result).decode
 def new_id() -> bytes:
     """A UUIDv7: 48 bits of milliseconds, the rest random (RFC 9562, section 5.7)."""
     ms = time.time_ns() // 1_000_000
-    random74 = random.getrandbits(74)  # noqa: S311 - unique, not secret; the generator is reseeded after a fork
+    random74 = random.getrandbits(74)
     return (
         (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random74 >> 62) << 64 | 0b10 << 62 | (random74 & (1 << 62) - 1)
     ).to_bytes(16)

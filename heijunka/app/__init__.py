@@ -3,10 +3,10 @@
 from heijunka.app.application import Heijunka
 from heijunka.app.context import CurrentJob, current_job
 from heijunka.app.default import default_app, task
+from heijunka.app.enqueueable import AsyncTask, Enqueueable, Task
 from heijunka.app.job import Job
 from heijunka.app.loading import load_app
 from heijunka.app.outgoing import Outgoing
-from heijunka.app.task import AsyncTask, Enqueueable, Task
 
 __all__ = [
     "AsyncTask",

@@ -13,10 +13,10 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
 from heijunka import commands
 from heijunka.app.connections import Connections
+from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords, task_name, task_options
 from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
-from heijunka.app.task import AsyncTask, BaseTask, Task
 from heijunka.config import Settings, load_settings
 from heijunka.errors import DefinitionError, DuplicateTask, UnknownTask
 from heijunka.keys import DomainKeys, domain_keys, valid_name
@@ -60,7 +60,9 @@ class Heijunka:
     # -- definitions ----------------------------------------------------------------------------
 
     @overload
-    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def task(  # type: ignore[overload-overlap]  # the first that fits wins, and a coroutine's is meant to
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
     @overload
@@ -128,9 +130,7 @@ class Heijunka:
             return self._tasks[name]
         from heijunka.config import did_you_mean
 
-        raise UnknownTask(
-            f"{self.name} has no task {name!r}", hint=did_you_mean(name, self._tasks), task=name
-        )
+        raise UnknownTask(f"{self.name} has no task {name!r}", hint=did_you_mean(name, self._tasks), task=name)
 
     def register(self, task: BaseTask[Any, Any]) -> None:
         """Add a task; `task` does this.
@@ -165,9 +165,7 @@ class Heijunka:
             origin: where they come from, as `config show --origin` shows it.
         """
         self.close()
-        self._overrides |= {
-            key: (f"{origin} --{key.replace('_', '-')}", value) for key, value in values.items()
-        }
+        self._overrides |= {key: (f"{origin} --{key.replace('_', '-')}", value) for key, value in values.items()}
         for derived in ("settings", "connections", "namespace", "max_payload"):
             self.__dict__.pop(derived, None)
 
@@ -260,19 +258,21 @@ class TaskDecorator:
         self._options = task_options(**options)
 
     @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    def __call__(  # type: ignore[overload-overlap]  # as above
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
     def __call__(self, function: Callable[..., Any], /) -> Any:
         """Make `function` a task."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise DefinitionError(f"{_place(function)} is a generator", hint="a task returns once; enqueue a job per item")
+            raise DefinitionError(
+                f"{_place(function)} is a generator", hint="a task returns once; enqueue a job per item"
+            )
         if not inspect.isfunction(function):
             raise DefinitionError(f"{function!r} is not a function", hint="decorate a def or async def")
         kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
-        task: BaseTask[Any, Any] = kind(
-            self._app, task_name(self._name or function.__name__), function, self._options
-        )
+        task: BaseTask[Any, Any] = kind(self._app, task_name(self._name or function.__name__), function, self._options)
         self._app.register(task)
         return task
 

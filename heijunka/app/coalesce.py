@@ -17,6 +17,7 @@ from heijunka.keys import DomainKeys
 if TYPE_CHECKING:
     from heijunka.broker.aclient import AsyncClient
 
+
 class Coalescer:
     """Gathers the jobs of one domain on one event loop.
 
@@ -46,7 +47,7 @@ class Coalescer:
                 try:
                     words = [word for outgoing, _ in batch for word in flat(outgoing)]
                     at_ms = accepted_ms(await self._client.execute(commands.enqueue(self._keys, words)))
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
                     for _, future in batch:
                         if not future.done():
                             future.set_exception(error)

@@ -78,7 +78,7 @@ class Connections:
         from heijunka.broker.subscription import Subscription
 
         with self._opening:
-            return self.__dict__.get("subscription") or Subscription(self.client)
+            return self.__dict__.get("subscription") or Subscription(self.url)
 
     def coalescer(self, keys: DomainKeys) -> Coalescer:
         """Gathers what the running event loop enqueues into one domain."""

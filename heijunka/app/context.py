@@ -60,7 +60,8 @@ class CurrentJob:
         kwargs: dict[str, Any],
     ) -> None:
         self._id, self.task, self.attempt, self._deadline_ms = job.id, job.task, job.attempt, job.deadline_ms
-        self.domain, self.priority, self.attempts, self.deliveries = domain, priority, attempts, deliveries
+        self.priority: Priority = priority
+        self.domain, self.attempts, self.deliveries = domain, attempts, deliveries
         self.worker, self.args, self.kwargs = worker, args, kwargs
         self._extra: dict[str, Any] | None = None
 

@@ -83,9 +83,7 @@ class Job(Generic[R]):
 
     def _must_keep(self) -> None:
         if not self._kept:
-            raise ResultNotKept(
-                f"task {self.task} keeps no results", hint="give it keep_result=\"10m\"", job_id=self.id
-            )
+            raise ResultNotKept(f"task {self.task} keeps no results", hint='give it keep_result="10m"', job_id=self.id)
 
     def _opened(self, record: bytes | None, timeout: float | None) -> R:
         if record is None:

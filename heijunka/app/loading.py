@@ -41,12 +41,14 @@ def load_app(path: str) -> Heijunka:
     if not found:
         raise AppNotFound(f"{target} has no application and no task", hint=f"write {target}:NAME", path=path)
     names = sorted(name for name, value in vars(module).items() if isinstance(value, Heijunka))
-    raise AppNotFound(f"{target} has several applications", hint=f"write one of {', '.join(names)} behind a colon", path=path)
+    raise AppNotFound(
+        f"{target} has several applications", hint=f"write one of {', '.join(names)} behind a colon", path=path
+    )
 
 
 def _module(target: str, path: str) -> ModuleType:
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     if target.endswith(".py") or os.sep in target:
         return _file(Path(target), path)
     try:
@@ -56,16 +58,18 @@ def _module(target: str, path: str) -> ModuleType:
             raise
         raise AppNotFound(
             f"there is no module {error.name!r}",
-            hint=f"looked from {os.getcwd()}; write it as package.module:app",
+            hint=f"looked from {Path.cwd()}; write it as package.module:app",
             path=path,
         ) from error
     except (ValueError, TypeError) as error:
-        raise AppNotFound(f"{target!r} is no module: {error}", hint="write it as package.module:app", path=path) from error
+        raise AppNotFound(
+            f"{target!r} is no module: {error}", hint="write it as package.module:app", path=path
+        ) from error
 
 
 def _file(file: Path, path: str) -> ModuleType:
     if not file.is_file():
-        raise AppNotFound(f"there is no file {file}", hint=f"looked from {os.getcwd()}", path=path)
+        raise AppNotFound(f"there is no file {file}", hint=f"looked from {Path.cwd()}", path=path)
     if file.stem in sys.modules and getattr(sys.modules[file.stem], "__file__", None) == str(file.resolve()):
         return sys.modules[file.stem]
     sys.path.insert(0, str(file.resolve().parent))

@@ -128,14 +128,14 @@ def _looked_for(keys: DomainKeys, job_id: bytes, start: str) -> Steps:
 
 
 def _among_scheduled(keys: DomainKeys, job_id: bytes, _: str) -> Steps:
-    rank = 0
+    rank = -AT_ONCE
     while True:
-        rank -= AT_ONCE
         seen = yield seek_scheduled(keys, job_id, start=rank, limit=AT_ONCE)
         if isinstance(seen, Found):
             return Place("scheduled", due_ms=int(seen.at))
         if not isinstance(seen, More):
             return None
+        rank = int(seen.at)
 
 
 def _among_sources(keys: DomainKeys, job_id: bytes, start: str) -> Steps:

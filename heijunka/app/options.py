@@ -174,7 +174,7 @@ def task_name(name: str) -> str:
     Raises:
         InvalidName: it is not a dotted identifier of up to 200 characters.
     """
-    if isinstance(name, str) and TASK_NAME.fullmatch(name):
+    if TASK_NAME.fullmatch(name):
         return name
     raise InvalidName(
         f"task {name!r} is not a valid name",
@@ -185,7 +185,7 @@ def task_name(name: str) -> str:
 
 def _priority(value: Any) -> Priority:
     if value in PRIORITIES:
-        return value  # type: ignore[no-any-return] - just checked
+        return value  # type: ignore[no-any-return]  # just checked
     raise InvalidOption(f"priority {value!r} is none of {', '.join(PRIORITIES)}", option="priority")
 
 
@@ -202,7 +202,7 @@ def _deadline(value: Duration) -> Milliseconds:
     return duration_ms(value, option="deadline")
 
 
-def _kept_ms(value: Duration | None | Unset) -> int | None:
+def _kept_ms(value: Duration | Unset | None) -> int | None:
     if isinstance(value, Unset):
         return None
     return 0 if value is None else duration_ms(value, option="keep_result")

@@ -8,6 +8,7 @@ the worker's. For a plain signature a msgspec Struct does all of it in C; the re
 from __future__ import annotations
 
 import inspect
+import itertools
 import typing
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -156,7 +157,7 @@ class Signature:
                 fields.append((parameter.name, kind))
             else:
                 fields.append((parameter.name, typing.Union[kind, UnsetType], UNSET))  # noqa: UP007 - kind may be a string or None
-        required_last = any(len(late) == 2 for early, late in zip(fields, fields[1:], strict=False) if len(early) == 3)
+        required_last = any(len(late) == 2 for early, late in itertools.pairwise(fields) if len(early) == 3)
         return msgspec.defstruct(
             f"{self.task}_arguments",
             fields,

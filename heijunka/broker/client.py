@@ -13,12 +13,11 @@ from collections import deque
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import hiredis
 from redis import exceptions as driver
 
 from heijunka.broker.command import Command
 from heijunka.broker.connection import Address
-from heijunka.broker.conversation import Action, Patience, Reconnect, Session, Talk, pause, talk
+from heijunka.broker.conversation import Action, Patience, Reconnect, Session, Talk, packed, pause, talk
 from heijunka.broker.faults import Again, again, unsent, wrapped
 
 R = TypeVar("R")
@@ -41,7 +40,7 @@ class Channel:
     def plain(self, *words: bytes | str | float, patience: Patience | None = None) -> Any:
         """Send one command of Redis's own (INFO, BLPOP …), repeated until `patience` ends."""
         patience = patience or Patience(self._timeout_s)
-        message, pauses = hiredis.pack_command(words), 0
+        message, pauses = packed(*words), 0
         while True:
             reply = self._asked(message)
             if not isinstance(reply, Exception):

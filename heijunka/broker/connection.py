@@ -68,6 +68,4 @@ class Address:
             raise self._invalid("cannot be read", hint="write redis://user:password@host:6379/0") from None
 
     def _invalid(self, what: str, hint: str | None = None) -> InvalidSetting:
-        return InvalidSetting(
-            f"redis_url {self.shown!r} {what}", hint=hint, setting="redis_url", origin="argument"
-        )
+        return InvalidSetting(f"redis_url {self.shown!r} {what}", hint=hint, setting="redis_url", origin="argument")

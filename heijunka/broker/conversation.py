@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import hiredis
 
 from heijunka.broker import scripts
-from heijunka.broker.command import Command
+from heijunka.broker.command import Argument, Command
 from heijunka.broker.faults import Again, Unsent, again, wrapped
 from heijunka.errors import HeijunkaError
 
@@ -94,7 +94,7 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
             return command.read(reply)
         verdict = again(reply)
         if verdict is Again.LOAD:
-            loaded = yield hiredis.pack_command(("SCRIPT", "LOAD", script.source))
+            loaded = yield packed("SCRIPT", "LOAD", script.source)
             if not isinstance(loaded, Exception):
                 continue
             reply, verdict = loaded, again(loaded)
@@ -112,10 +112,14 @@ def pack(command: Command[Any], script: scripts.Script, session: Session) -> byt
     """The bytes of a call; a numbered one takes its session's next number."""
     keys, args = command.keys, command.args
     if command.sessions is None:
-        return hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
-    return hiredis.pack_command(
-        ("EVALSHA", script.sha, len(keys) + 1, command.sessions + session.id, *keys, session.number(), *args)
-    )
+        return packed("EVALSHA", script.sha, len(keys), *keys, *args)
+    return packed("EVALSHA", script.sha, len(keys) + 1, command.sessions + session.id, *keys, session.number(), *args)
+
+
+def packed(*words: Argument) -> bytes:
+    """Words as Redis reads them."""
+    message: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
+    return message
 
 
 def pause(times: int) -> float:

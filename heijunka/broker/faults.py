@@ -14,7 +14,7 @@ from heijunka import errors
 from heijunka.broker.scripts import Script
 
 
-class Unsent(Exception):  # noqa: N818 - travels inside this package only
+class Unsent(Exception):
     """No connection could be made, so nothing was sent."""
 
 

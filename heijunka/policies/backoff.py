@@ -21,5 +21,5 @@ def retry_delay_ms(attempt: int, *, base_ms: int, cap_ms: int, chance: float) ->
         >>> retry_delay_ms(3, base_ms=1_000, cap_ms=600_000, chance=0.5)
         2000
     """
-    bound = min(cap_ms, base_ms * 2 ** min(attempt - 1, 40))
+    bound = min(cap_ms, base_ms << min(attempt - 1, 40))
     return round(bound * chance)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,7 +25,7 @@ from heijunka.keys import Priority
 from heijunka.policies.backoff import retry_delay_ms
 from heijunka.worker.runnable import Runnable
 
-PRIORITY_OF: Mapping[str, Priority] = {"h": "high", "n": "normal", "l": "low"}
+PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "low"}
 
 MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
@@ -199,13 +199,13 @@ def _keep_ms(attempt: Attempt) -> int:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a broken __str__ must not cost the job
+    except Exception:  # noqa: BLE001 - a broken __str__ must not cost the job
         return f"<{type(error).__qualname__} whose text cannot be read>"
 
 
 def _traceback_of(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
-    except Exception:  # as above
+    except Exception:  # noqa: BLE001 - as above
         return ""
     return text if len(text) <= TRACEBACK_CHARS else "… " + text[-TRACEBACK_CHARS:]

@@ -113,7 +113,7 @@ class Fetcher:
             entries = self._pulled(room)
             self._settler.hold(entries)
             self._inbox.put(entries)
-        if entries and entries[0].source == SUSPECTS or self._yielding:
+        if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
             self._nothing()

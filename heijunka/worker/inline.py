@@ -56,7 +56,7 @@ class InlineExecutor:
         self._board.begin(self._slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns)
         try:
             value = copy_context().run(_called, attempt)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a task may raise anything; it ends here
             outcome = self._pipeline.raised(attempt, error)
         else:
             outcome = self._pipeline.returned(attempt, value)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from heijunka import commands
@@ -78,13 +80,17 @@ class LoopExecutor:
         loop = self._loop = asyncio.get_running_loop()
         self._emptied = asyncio.Event()
         async with self._lifespan():
-            self._inbox.on_arrival = lambda: loop.call_soon_threadsafe(self._start)
+            self._inbox.on_arrival = partial(self._woken, loop)
             self._start()
             await self._emptied.wait()
             while self._attempts:
                 await asyncio.wait(self._attempts)
         if self._threads is not None:
             self._threads.shutdown(wait=not self._cancelling)
+
+    def _woken(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and what arrives now is given back
+            loop.call_soon_threadsafe(self._start)
 
     def _start(self) -> None:
         """Start jobs while slots are free. What may not run has its outcome at once."""
@@ -116,7 +122,7 @@ class LoopExecutor:
                 value = await self._in_thread(attempt)
         except asyncio.CancelledError as error:
             outcome = commands.release(entry) if self._cancelling else self._pipeline.raised(attempt, error)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a task may raise anything; it ends here
             outcome = self._pipeline.raised(attempt, error)
         else:
             outcome = self._pipeline.returned(attempt, value)
@@ -133,7 +139,7 @@ class LoopExecutor:
             self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="slot")
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, context.run, attempt.runnable.run, attempt.current
+            self._threads, lambda: context.run(attempt.runnable.run, attempt.current)
         )
 
     def _cancel_all(self) -> None:

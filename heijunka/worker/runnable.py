@@ -9,9 +9,9 @@ import msgspec
 
 from heijunka.app import AsyncTask, Heijunka
 from heijunka.app.context import CurrentJob
+from heijunka.app.enqueueable import BaseTask
 from heijunka.app.middleware import awrapped, wrapped
 from heijunka.app.signature import Signature
-from heijunka.app.task import BaseTask
 from heijunka.errors import Steer
 
 

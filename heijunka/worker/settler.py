@@ -94,16 +94,15 @@ class Settler:
 
     def _settled(self, batch: list[tuple[Entry, Outcome]]) -> bool:
         command = commands.settle(self._keys, [outcome for _, outcome in batch])
-        while True:
-            try:
-                reply = self._channel.execute(command, self._patience)
-                break
-            except (BrokerError, EnqueueError) as error:
-                log.error("cannot settle %d jobs: %s", len(batch), error)
-                if self._patience.over():
-                    self._outbox.extendleft(reversed(batch))
-                    return False
-                time.sleep(1)
+        try:
+            reply = self._channel.execute(command, self._patience)
+        except (BrokerError, EnqueueError) as error:
+            log.error("cannot settle %d jobs: %s", len(batch), error)
+            self._outbox.extendleft(reversed(batch))
+            if self._patience.over():
+                return False
+            time.sleep(1)
+            return True
         held = self.held
         for entry, _ in batch:
             held.pop((entry.source, entry.id), None)

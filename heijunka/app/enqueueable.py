@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from heijunka import wire
 from heijunka.app.job import Job
@@ -88,15 +88,14 @@ class Enqueueable(Generic[P, R]):
         Raises:
             ValueError: the text is no job id.
         """
-        return Job(
-            self.app, wire.id_bytes(job_id), self.task_options.domain, self.signature, None, kept=self._kept
-        )
+        return Job(self.app, wire.id_bytes(job_id), self.task_options.domain, self.signature, None, kept=self._kept)
 
     def _outgoing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
         encoded = self.signature.encode(args, kwargs)
         if len(encoded) > self.app.max_payload:
             raise PayloadTooLarge(
-                f"the arguments of {self.name} take {len(encoded):,} bytes, more than max_payload, {self.app.max_payload:,}",
+                f"the arguments of {self.name} take {len(encoded):,} bytes, "
+                f"more than max_payload, {self.app.max_payload:,}",
                 hint="store the data elsewhere and pass its key, or raise max_payload",
                 size=len(encoded),
                 limit=self.app.max_payload,
@@ -155,7 +154,7 @@ class BaseTask(Enqueueable[P, R]):
     def __init__(self, app: Heijunka, name: str, function: Callable[..., Any], options: TaskOptions) -> None:
         super().__init__(app, name, options, Signature(function, name), AS_TASK_SAYS)
         self.function = function
-        update_wrapper(self, function)
+        update_wrapper(cast("Any", self), function)
 
     def options(self, **given: Unpack[CallKeywords]) -> Enqueueable[P, R]:
         """This task, called differently.
