@@ -1,4 +1,5 @@
--- ends: tell how a job ended: by the record kept for who waits for it, else by its dead letter.
+-- ends: tell how a job ended: by the record kept for who waits for it, else by its dead letter; "more" says where
+-- to go on among the letters.
 -- Both in one step: a job that is dead-lettered meanwhile, or whose record expires, is still seen in one of them.
 -- Letters are not decoded: the job's id stands at a fixed place of the blob (bytes 5 to 20).
 --

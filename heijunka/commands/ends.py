@@ -28,7 +28,7 @@ def ends(keys: DomainKeys, job_id: bytes, *, start: str = "-", limit: int = 500)
     Parameters:
         keys: of its domain.
         job_id: 16 bytes.
-        start: where to begin among the dead letters.
+        start: entry id to begin with among the dead letters, or `(` and one to begin behind.
         limit: dead letters at most; 0 looks at the record alone.
     """
     return Command("ends", keys=(keys.result(id_text(job_id)), keys.dead), args=(job_id, start, limit), read=_read)
