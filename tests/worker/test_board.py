@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from heijunka.errors import WorkerError
 from heijunka.worker import board as module
 from heijunka.worker.board import Board, Running
-from tests.redis_server import wait_until
+from tests.fixtures.waiting import wait_until
 
 JOB = bytes(range(16))
 ENTRY = b"1700000000000-7"
@@ -160,7 +160,8 @@ def test_a_writer_killed_in_the_middle_of_its_work_leaves_an_attempt_it_really_b
 
 def test_a_live_board_is_read_whole_while_it_is_written(tmp_path: Path) -> None:
     board = Board.create(str(tmp_path / "b"), slots=1)
-    ended, seen = [0], []
+    ended = [0]
+    seen: list[Running] = []
     with writer(board.path):
         wait_until(board.running)
         while len(seen) < 2_000:

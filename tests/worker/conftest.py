@@ -1,0 +1,153 @@
+"""A real server, and supervisors as processes of their own, with everything they start accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from heijunka import commands, wire
+from heijunka.broker.client import Client
+from heijunka.commands import Depths
+from heijunka.commands.enqueue import where
+from heijunka.errors import RedisUnreachable
+from heijunka.keys import Priority, domain_keys
+from tests.fixtures.server import Server
+from tests.fixtures.waiting import wait_until
+from tests.worker.stand_in import Plan
+
+ROOT = Path(__file__).parents[2]
+MARK = "HEIJUNKA_TEST_MARK"
+
+
+class Host:
+    """A machine with one supervisor on it, and one application."""
+
+    def __init__(self, url: str, folder: Path, namespace: str) -> None:
+        self.client, self.namespace, self._folder = Client(url), namespace, folder
+        self.keys = domain_keys(namespace, "payment")
+        self.plan = Plan(url=url, namespace=namespace, settings={"processes": 1, "grace": "5s"})
+        self._said: list[dict[str, Any]] = []
+        self._log = folder / "log"
+        self.process: subprocess.Popen[bytes]
+
+    def deploy(self, **changes: Any) -> None:
+        """Change the application's code."""
+        self.plan = msgspec.structs.replace(self.plan, **changes)
+        (self._folder / "app.json").write_bytes(msgspec.json.encode(self.plan))
+
+    def start(self, **options: Any) -> None:
+        """Start the supervisor."""
+        if not (self._folder / "app.json").exists():
+            self.deploy()
+        options = {"app_path": str(self._folder / "app.json"), **options}
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.worker.stand_in", json.dumps(options)],
+                cwd=ROOT,
+                env=os.environ | {MARK: self.namespace},
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send the supervisor a signal."""
+        self.process.send_signal(number)
+
+    def ended(self) -> int:
+        """Wait until the supervisor has ended; returns its exit code."""
+        return self.process.wait(30)
+
+    def log(self) -> str:
+        """What it logged."""
+        return self._log.read_text()
+
+    def enqueue(self, *tasks: str, priority: Priority = "normal", domain: str = "payment") -> None:
+        """Enqueue a job of each task."""
+        flat: list[str | bytes] = []
+        for task in tasks:
+            job = wire.Job(wire.FORMAT, wire.new_id(), task, wire.NOTHING)
+            flat += where(priority), wire.encode_job(job)
+        self.client.execute(commands.enqueue(domain_keys(self.namespace, domain), flat))
+
+    def let_go(self, jobs: int = 1) -> None:
+        """Let this many jobs that wait end."""
+        self.client.plain("RPUSH", f"{self.namespace}:go", *["go"] * jobs)
+
+    def hear(self, what: str, **like: Any) -> dict[str, Any]:
+        """Wait until a worker says this; what others say meanwhile is kept for later."""
+        found = None
+
+        def said() -> bool:
+            nonlocal found
+            while word := self.client.plain("LPOP", f"{self.namespace}:said"):
+                self._said.append(json.loads(word))
+            matching = [word for word in self._said if {"what": what, **like}.items() <= word.items()]
+            found = matching[0] if matching else None
+            return found is not None
+
+        try:
+            wait_until(said)
+        except AssertionError as error:
+            raise AssertionError(f"nobody said {what} {like}\n{self._said}\n{self.log()}") from error
+        assert found is not None
+        self._said.remove(found)
+        return found
+
+    def depths(self, domain: str = "payment") -> Depths:
+        """What the domain holds."""
+        return self.client.execute(commands.depths(domain_keys(self.namespace, domain)))
+
+    def processes(self) -> list[int]:
+        """The living processes that this supervisor and its descendants are."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and f"{MARK}={self.namespace}\0".encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    def close(self) -> None:
+        """End what is left, and forget everything."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if hasattr(self, "process"):
+            self.process.wait(30)
+        with contextlib.suppress(RedisUnreachable):
+            self.client.plain("DEL", f"{self.namespace}:said", f"{self.namespace}:go")
+        self.client.close()
+
+
+@pytest.fixture
+def own_server(fresh_server: Callable[..., Server]) -> Server:
+    """A server that the test may end and freeze."""
+    return fresh_server()
+
+
+@pytest.fixture
+def host(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Host]:
+    host = Host(redis_url, tmp_path, namespace)
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def boards_left() -> Callable[[], list[str]]:
+    """Tells which boards are there now that were not there before."""
+    root = Path(f"/dev/shm/heijunka-{os.getuid()}")  # noqa: S108 - where supervisors keep them
+
+    def boards() -> set[str]:
+        return {str(path) for path in root.rglob("*")} if root.exists() else set()
+
+    before = boards()
+    return lambda: sorted(boards() - before)
