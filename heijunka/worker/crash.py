@@ -1,0 +1,107 @@
+"""What is known of a worker's death, and who is to blame.
+
+Jobs that were running when a worker died are charged a delivery, because one of them may have killed it.
+When we killed it ourselves we know better: an attempt that outlived its limit is charged, nothing else is.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from heijunka.clock import spell_ms, wall_ms
+from heijunka.wire import FORMAT, Failure, encode_end
+from heijunka.worker.board import Running
+
+Reason = Literal["timeout", "stop"]
+"""Why we kill a worker: an attempt outlived its limit, or it did not stop in time."""
+
+
+class Death(msgspec.Struct, frozen=True):
+    """A worker is dead, and what it held is to be given back.
+
+    Attributes:
+        domain: whose jobs it ran.
+        worker: its id.
+        how: how it ended, for people.
+        charged: source and entry id of the jobs that are charged.
+        failure: the record a dead letter gets.
+        expected: whether it ended by itself and in order.
+    """
+
+    domain: str
+    worker: str
+    how: str
+    charged: tuple[tuple[int, str], ...]
+    failure: bytes
+    expected: bool = False
+
+
+def of(
+    domain: str, worker: str, code: int, *, running: Sequence[Running], killed_for: Reason | None, now_ns: int
+) -> Death:
+    """The death of a worker whose process we saw end.
+
+    Parameters:
+        domain: whose jobs it ran.
+        worker: its id.
+        code: exit code, or the signal's number, negative.
+        running: what its board shows.
+        killed_for: why we killed it, if we did.
+        now_ns: by CLOCK_MONOTONIC.
+    """
+    if killed_for == "timeout":
+        return _timed_out(domain, worker, [attempt for attempt in running if attempt.overdue(now_ns)])
+    if killed_for == "stop":
+        how = "was killed because it did not stop in time"
+        return Death(domain, worker, how, (), _failure("poison", "WorkerDied", f"{worker} {how}", worker))
+    how = ending(code)
+    failure = _failure("poison", "WorkerDied", f"{worker} {how} while it ran this job", worker)
+    return Death(domain, worker, how, _entries(running), failure, expected=code == 0)
+
+
+def _timed_out(domain: str, worker: str, overdue: Sequence[Running]) -> Death:
+    limits = " and ".join(sorted({spell_ms(attempt.limit_ms) for attempt in overdue})) or "its limit"
+    failure = _failure("timeout", "TimeLimitExceeded", f"the attempt ran longer than {limits}", worker)
+    how = f"was killed because an attempt ran longer than {limits}"
+    return Death(domain, worker, how, _entries(overdue), failure)
+
+
+def lapsed(domain: str, worker: str) -> Death:
+    """A worker of whom only is known that nobody renewed its lease."""
+    how = "lost its lease"
+    failure = _failure("poison", "WorkerLost", f"{worker} {how} while it held this job", worker)
+    return Death(domain, worker, how, (), failure)
+
+
+def ending(code: int) -> str:
+    """How a process ended.
+
+    Parameters:
+        code: exit code, or the signal's number, negative.
+
+    Example:
+        >>> ending(-11), ending(3)
+        ('was killed by SIGSEGV', 'exited with code 3')
+    """
+    if code == 0:
+        return "ended"
+    if code > 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _entries(running: Sequence[Running]) -> tuple[tuple[int, str], ...]:
+    return tuple((attempt.source, attempt.entry.decode()) for attempt in running)
+
+
+def _failure(reason: str, error_type: str, message: str, worker: str) -> bytes:
+    return encode_end(
+        Failure(FORMAT, "failed", reason, error_type=error_type, message=message, worker=worker, at_ms=wall_ms())
+    )

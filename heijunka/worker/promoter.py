@@ -1,0 +1,106 @@
+"""Move jobs that have become due to where they may run.
+
+Promoting is one atomic script, so any number of supervisors do it at once and none has to be in charge.
+Between promotions the loop waits on the wake bells, which ring when something new was scheduled, for no
+longer than until the next job is due.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.broker.conversation import Patience
+from heijunka.errors import HeijunkaError
+from heijunka.keys import DomainKeys
+from heijunka.worker.outage import SPOILT, Outage
+
+LONGEST_WAIT_S: Final = 1.0
+"""A ring wakes one of several promoters; should that one die, the others look by themselves after this."""
+
+SHORTEST_WAIT_S: Final = 0.001
+"""BLPOP waits for ever when told to wait for 0."""
+
+
+class Promoter:
+    """The thread that promotes the due jobs of some domains.
+
+    Parameters:
+        client: opens its channels.
+        keys: of the domains.
+
+    Attributes:
+        promoted: jobs it moved.
+    """
+
+    def __init__(self, client: Client, keys: Iterable[DomainKeys]) -> None:
+        self._channel = client.channel()
+        self._waiting = client.blocking(longest_s=LONGEST_WAIT_S)
+        self._keys = tuple(keys)
+        self._outage = Outage("promoter")
+        self._troubles: dict[str, Outage] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="promoter", daemon=True)
+        self.promoted = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def serve(self, keys: Iterable[DomainKeys]) -> None:
+        """Promote for these domains from now on."""
+        self._keys = tuple(keys)
+
+    def stop(self) -> None:
+        """Tell the thread to end; it does within `LONGEST_WAIT_S`."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended; whether it has within `timeout_s`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                keys = self._keys
+                wait_s = self._promote(keys)
+                self._outage.over()
+                self._wait(keys, wait_s)
+            except HeijunkaError as error:
+                self._stopping.wait(self._outage.failed(error))
+        self._channel.close()
+        self._waiting.close()
+
+    def _promote(self, keys: tuple[DomainKeys, ...]) -> float:
+        """Promote what is due, a batch per domain in turn; seconds until the next job is."""
+        earliest = time.monotonic() + LONGEST_WAIT_S
+        due = list(keys)
+        while due and not self._stopping.is_set():
+            more = []
+            for domain in due:
+                trouble = self._troubles.setdefault(domain.domain, Outage(f"promoter of {domain.domain}"))
+                try:
+                    reply = self._channel.execute(commands.promote(domain), Patience(0))
+                except SPOILT as error:
+                    trouble.failed(error)
+                    continue
+                trouble.over()
+                self.promoted += reply.jobs
+                if reply.wait_ms == 0:
+                    more.append(domain)
+                elif reply.wait_ms is not None:
+                    earliest = min(earliest, time.monotonic() + reply.wait_ms / 1_000)
+            due = more
+        return max(SHORTEST_WAIT_S, earliest - time.monotonic())
+
+    def _wait(self, keys: tuple[DomainKeys, ...], seconds: float) -> None:
+        if not keys or self._stopping.is_set():
+            self._stopping.wait(seconds)
+            return
+        # The keys of several domains in one call: they are on one node as long as we support no Cluster.
+        self._waiting.plain("BLPOP", *(domain.wake for domain in keys), f"{seconds:.3f}", patience=Patience(0))
