@@ -1,0 +1,292 @@
+"""Keep the pools staffed: start workers, watch their boards, replace those that die.
+
+Told by messages of the fork servers and by the clock; it asks Redis for nothing. Every worker that was
+ever asked for ends in exactly one `Death` handed to the keeper, and its board stays until the keeper has
+given back what it shows.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from heijunka.clock import spell_ms
+from heijunka.worker import crash, mortality
+from heijunka.worker.board import Board
+from heijunka.worker.crash import Death, Reason
+from heijunka.worker.launcher import Launcher
+from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
+from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
+from heijunka.worker.runtime import RuntimeDir
+from heijunka.worker.spec import WorkerSpec
+
+log: Final = logging.getLogger("heijunka.worker")
+
+UNFINISHED: Final = 75
+STOP_MARGIN_S: Final = 2.0
+"""How much longer than its grace a worker may take to stop before it is killed."""
+
+
+class Crew:
+    """The workers of one supervisor.
+
+    Parameters:
+        name: of the supervisor; its workers' ids begin with it.
+        runtime: where boards are kept.
+        burst: whether workers end when there is nothing to do, and are not followed then.
+        bury: told of every death.
+
+    Attributes:
+        unfinished: whether work was left behind while stopping.
+    """
+
+    def __init__(self, name: str, runtime: RuntimeDir, *, burst: bool, bury: Callable[[Death], None]) -> None:
+        self._name, self._runtime, self._burst, self._bury = name, runtime, burst, bury
+        self._pools: dict[str, list[Place]] = {}
+        self._workers: dict[str, tuple[Place, Worker]] = {}
+        self._mourned: dict[str, Board] = {}
+        self._launcher: Launcher | None = None
+        self._quiet = self._stopping = False
+        self.unfinished = False
+
+    # -- what the supervisor asks ---------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """How many workers live."""
+        return len(self._workers)
+
+    @property
+    def mourned(self) -> int:
+        """How many dead workers' jobs are not given back yet."""
+        return len(self._mourned)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no worker lives and none is to follow."""
+        return not self._workers and (self._stopping or all(place.closed for place in self._places()))
+
+    def roster(self) -> Mapping[str, Sequence[str]]:
+        """Ids of the living workers by domain."""
+        return {
+            domain: tuple(place.worker.spec.id for place in places if place.worker is not None)
+            for domain, places in self._pools.items()
+        }
+
+    def parents(self) -> set[Launcher]:
+        """The fork servers that have living workers."""
+        return {worker.launcher for _, worker in self._workers.values()}
+
+    # -- what the supervisor says ---------------------------------------------------------------
+
+    def staff(self, launcher: Launcher, ready: Ready, sizes: Mapping[str, int], slots: int) -> None:
+        """From now on workers come from `launcher`; those of another one are replaced one at a time.
+
+        Parameters:
+            launcher: a fork server that is ready.
+            ready: what its workers are told.
+            sizes: processes by domain.
+            slots: of each worker.
+        """
+        self._launcher, self._ready, self._slots = launcher, ready, slots
+        for domain in {*self._pools, *sizes}:
+            self._resize(domain, sizes.get(domain, 0))
+
+    def hear(self, message: Message) -> None:
+        """What a fork server says of a worker."""
+        if isinstance(message, Forked) and message.worker in self._workers:
+            worker = self._workers[message.worker][1]
+            worker.pid = message.pid
+            log.info("%s started as process %d after %s", worker.spec.id, message.pid, _age(worker))
+        elif isinstance(message, Died):
+            if message.error:
+                log.error("%s cannot be forked: %s", message.worker, message.error)
+            self._died(message.worker, message.code)
+
+    def orphaned(self, launcher: Launcher, *, adopted: bool) -> None:
+        """A fork server died; its workers are dying.
+
+        Parameters:
+            launcher: it.
+            adopted: whether its workers are our children now, so that we shall see each one's end.
+        """
+        if self._launcher is launcher:
+            self._launcher = None
+        for name, (_, worker) in list(self._workers.items()):
+            if worker.launcher is launcher:
+                if worker.pid:
+                    mortality.kill_group(worker.pid)
+                if not (worker.pid and adopted):
+                    self._died(name, -signal.SIGKILL)
+
+    def reaped(self, pid: int, code: int) -> None:
+        """A child that we adopted ended."""
+        for name, (_, worker) in list(self._workers.items()):
+            if worker.pid == pid:
+                mortality.kill_group(pid)
+                self._died(name, code)
+
+    def buried(self, name: str) -> None:
+        """Nothing is left of what a dead worker held."""
+        board = self._mourned.pop(name)
+        board.close()
+        (self._runtime.path / f"{name}.board").unlink(missing_ok=True)
+
+    def quiet(self) -> None:
+        """Make workers stop pulling. None is started meanwhile."""
+        self._quiet = True
+        self._tell(self._living(), signal.SIGTSTP)
+
+    def resume(self) -> None:
+        """Make workers pull again."""
+        self._quiet = False
+        self._tell(self._living(), signal.SIGCONT)
+
+    def show_stacks(self) -> None:
+        """Make workers print what they are doing."""
+        self._tell(self._living(), signal.SIGTTIN)
+
+    def stop(self, now: float) -> None:
+        """Make workers end: they finish what runs within their grace."""
+        self._stopping = True
+        self._tell_to_stop(self._living(), now)
+
+    def stop_at_once(self) -> None:
+        """Kill every worker."""
+        self._stopping = True
+        for worker in self._living():
+            self._kill(worker, "stop")
+
+    def tick(self, now: float) -> None:
+        """Look at the boards, and do what is due.
+
+        Parameters:
+            now: by the monotonic clock, in seconds.
+        """
+        now_ns = time.monotonic_ns()
+        for worker in self._living():
+            self._look(worker, now, now_ns)
+        if self._stopping or self._quiet or self._launcher is None:
+            return
+        for place in self._places():
+            if place.worker is None and not place.closed and place.start_at <= now:
+                self._start(place, now)
+        self._roll(now)
+
+    # -- one worker -----------------------------------------------------------------------------
+
+    def _start(self, place: Place, now: float) -> None:
+        launcher, ready = self._launcher, self._ready
+        assert launcher is not None  # noqa: S101 - tick looked
+        name = place.next_id()
+        path = str(self._runtime.path / f"{name}.board")
+        spec = WorkerSpec(
+            id=name,
+            domain=place.domain,
+            namespace=ready.namespace,
+            redis_url=ready.redis_url,
+            slots=self._slots,
+            board=path,
+            lease_ms=ready.lease_ms,
+            poll_ms=ready.poll_ms,
+            grace_ms=ready.grace_ms,
+            pull_size=ready.pull_size,
+            burst=self._burst,
+        )
+        try:
+            board = Board.create(path, self._slots)
+        except OSError as error:
+            log.error("%s cannot be started: no board: %s", name, error)
+            place.start_at = now + LONGEST_PAUSE_AFTER_WORK_S
+            return
+        place.worker = Worker(spec, board, launcher, now)
+        self._workers[name] = place, place.worker
+        launcher.link.send(Fork(spec))  # if it is gone, the end of its link says so
+
+    def _look(self, worker: Worker, now: float, now_ns: int) -> None:
+        if not worker.joined and worker.board.joined:
+            worker.joined = True
+            if self._quiet:  # it may not have been listening when the others were told
+                self._tell([worker], signal.SIGTSTP)
+        if worker.killed_for is not None:
+            return
+        if worker.kill_at is not None and now >= worker.kill_at:
+            log.warning("%s did not stop in time", worker.spec.id)
+            self._kill(worker, "stop")
+        elif overdue := [attempt for attempt in worker.board.running() if attempt.overdue(now_ns)]:
+            log.warning(
+                "%s: %s outlived its limit of %s",
+                worker.spec.id, overdue[0].entry.decode(), spell_ms(overdue[0].limit_ms),
+            )  # fmt: skip
+            self._kill(worker, "timeout")
+
+    def _kill(self, worker: Worker, why: Reason) -> None:
+        worker.killed_for = why
+        self._tell([worker], signal.SIGKILL, group=True)
+
+    def _died(self, name: str, code: int) -> None:
+        if name not in self._workers:
+            return
+        place, worker = self._workers.pop(name)
+        running, domain = worker.board.running(), worker.spec.domain
+        now = time.monotonic()
+        self._mourned[name] = worker.board
+        death = crash.of(domain, name, code, running=running, killed_for=worker.killed_for, now_ns=time.monotonic_ns())
+        self._bury(death)
+        if self._stopping and (code == UNFINISHED or running):
+            self.unfinished = True
+        if self._burst and code == 0:
+            place.closed = True
+        worked = bool(running) or worker.board.ended > 0
+        pause = place.vacate(now, worked=worked, ordered=worker.stopping or worker.killed_for is not None)
+        if pause and not self._stopping:
+            log.warning("%s died %s after its start, the next one waits %s", name, _age(worker), spell_ms(pause * 1e3))
+
+    # -- all of them ----------------------------------------------------------------------------
+
+    def _resize(self, domain: str, size: int) -> None:
+        places = self._pools.setdefault(domain, [])
+        places += (Place(self._name, domain, number) for number in range(len(places) + 1, size + 1))
+        for place in places:
+            place.closed = place.number > size
+        surplus = [place.worker for place in places[size:] if place.worker is not None]
+        self._tell_to_stop([worker for worker in surplus if not worker.stopping], time.monotonic())
+
+    def _roll(self, now: float) -> None:
+        """Replace workers of older fork servers, each only when everyone else is up."""
+        outdated = []
+        for place in self._places():
+            worker = place.worker
+            if worker is not None and worker.launcher is not self._launcher:
+                outdated.append(worker)
+            elif not place.closed and (worker is None or not worker.joined):
+                return
+        if outdated and not any(worker.stopping for worker in outdated):
+            self._tell_to_stop(outdated[:1], now)
+
+    def _tell_to_stop(self, workers: Sequence[Worker], now: float) -> None:
+        for worker in workers:
+            worker.stopping = True
+            worker.kill_at = now + worker.spec.grace_ms / 1_000 + STOP_MARGIN_S
+        self._tell(workers, signal.SIGTERM)
+
+    def _tell(self, workers: Iterable[Worker], what: signal.Signals, *, group: bool = False) -> None:
+        told: dict[Launcher, list[str]] = {}
+        for worker in workers:
+            told.setdefault(worker.launcher, []).append(worker.spec.id)
+        for launcher, names in told.items():
+            launcher.link.send(Tell(tuple(names), what, group))
+
+    def _living(self) -> list[Worker]:
+        return [worker for _, worker in self._workers.values()]
+
+    def _places(self) -> Iterator[Place]:
+        for places in self._pools.values():
+            yield from places
+
+
+def _age(worker: Worker) -> str:
+    return spell_ms((time.monotonic() - worker.born) * 1_000)

@@ -1,0 +1,346 @@
+"""The supervisor: parent of all worker processes of a host.
+
+It never imports the application; fork servers do. Its main thread selects on them, on signals and on the
+clock, and never waits for Redis: that is for its keeper and its promoter. Whatever ends it, its workers
+end too.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import re
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import msgspec
+
+from heijunka.broker.client import Client
+from heijunka.config import did_you_mean
+from heijunka.errors import HeijunkaError
+from heijunka.keys import domain_keys
+from heijunka.worker import mortality
+from heijunka.worker.crash import ending
+from heijunka.worker.crew import UNFINISHED, Crew
+from heijunka.worker.keeper import Keeper, Terms
+from heijunka.worker.launcher import Launcher
+from heijunka.worker.link import Failed, Ready, Start
+from heijunka.worker.nursery import Nursery
+from heijunka.worker.promoter import Promoter
+from heijunka.worker.runtime import RuntimeDir
+from heijunka.worker.signals import Signals
+
+log: Final = logging.getLogger("heijunka.worker")
+
+EXIT_OK: Final = 0
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 69
+EXIT_INTERRUPTED: Final = 130
+
+LOOK_EVERY_S: Final = 0.1
+FAREWELL_S: Final = 5.0
+"""How long it stays, when its last worker is gone, to give back what that one held."""
+FAREWELL_AT_ONCE_S: Final = 1.0
+CLOSE_S: Final = 2.0
+
+_SIGNALS: Final = (
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGTTIN, signal.SIGCHLD,
+)  # fmt: skip
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a supervisor was asked to run.
+
+    Attributes:
+        domains: whose jobs; None for all that the application declares.
+        processes: workers per domain; None for what the settings say.
+        slots: of each worker; None for what the settings say.
+        burst: whether to end when there is nothing to do.
+    """
+
+    domains: tuple[str, ...] | None
+    processes: int | None
+    slots: int | None
+    burst: bool
+
+
+class Supervisor:
+    """Runs the workers of one application on this host.
+
+    Parameters:
+        app_path: `package.module:attribute` of the application.
+        domains: whose jobs to run; None for all that the application declares.
+        processes: workers per domain; None for what the settings say.
+        slots: attempts each runs at a time; None for what the settings say.
+        burst: whether to end when there is nothing to do.
+        overrides: settings given on the command line, by name.
+        functions: other ways to load the application and to be a worker (`load`, `run`: see `Start`).
+
+    Example:
+        >>> Supervisor("shop.tasks:app", processes=4).run()  # doctest: +SKIP
+        0
+    """
+
+    def __init__(
+        self,
+        app_path: str,
+        *,
+        domains: Sequence[str] | None = None,
+        processes: int | None = None,
+        slots: int | None = None,
+        burst: bool = False,
+        overrides: Mapping[str, Any] | None = None,
+        functions: Mapping[str, str] | None = None,
+    ) -> None:
+        self._app_path = app_path
+        self._start = Start(app_path, dict(overrides or {}), **(functions or {}))
+        self._order = Order(tuple(domains) if domains else None, processes, slots, burst)
+        self._name = f"{_host()}-{os.urandom(4).hex()}"
+        self._buried: SimpleQueue[str] = SimpleQueue()
+        self._crew: Crew | None = None
+        self._terms: Ready
+        self._quiet_asked = self._quiet = False
+        self._leave_by: float | None = None
+        self._stopping = self._at_once = False
+        self._code: int | None = None
+
+    def run(self) -> int:
+        """Run workers until told to stop. In the main thread; it reaps every child of this process.
+
+        Returns:
+            0 when all is done, 2 when the application cannot be loaded, 69 when Redis cannot be reached
+            at the start, 75 when work was left unfinished, 130 after a second interrupt.
+        """
+        self._adopting = mortality.adopt_orphans()
+        with (
+            RuntimeDir(self._name) as self._runtime,
+            Signals(_SIGNALS) as self._signals,
+            selectors.DefaultSelector() as self._selector,
+        ):
+            self._selector.register(self._signals, selectors.EVENT_READ)
+            self._nursery = Nursery(self._start, self._selector)
+            self._nursery.load()
+            try:
+                while self._code is None:
+                    self._turn()
+            finally:
+                self._close()
+        return self._code
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(LOOK_EVERY_S):
+            if key.fileobj is self._signals:
+                for number in self._signals.received():
+                    self._obey(number)
+            elif key.data in self._nursery:  # it may have been let go a moment ago
+                self._hear(key.data)
+        now = time.monotonic()
+        self._nursery.load_if_due(now)
+        if self._crew is not None:
+            self._attend(self._crew, now)
+
+    def _attend(self, crew: Crew, now: float) -> None:
+        try:
+            while True:
+                crew.buried(self._buried.get_nowait())
+        except Empty:
+            pass
+        crew.tick(now)
+        self._keeper.roster = crew.roster()
+        self._set_quiet(crew)
+        self._nursery.release_idle(crew.parents())
+        if crew.finished:
+            self._leave(crew, now)
+
+    def _leave(self, crew: Crew, now: float) -> None:
+        if self._leave_by is None:
+            self._leave_by = now + (FAREWELL_AT_ONCE_S if self._at_once else FAREWELL_S)
+        if crew.mourned and now < self._leave_by:
+            return
+        if crew.mourned:
+            log.error("%d dead workers could not be reported; their leases will end by themselves", crew.mourned)
+        if self._at_once:
+            self._code = EXIT_INTERRUPTED
+        else:
+            self._code = UNFINISHED if crew.unfinished or crew.mourned else EXIT_OK
+
+    # -- signals --------------------------------------------------------------------------------
+
+    def _obey(self, number: signal.Signals) -> None:
+        if number == signal.SIGCHLD:
+            self._nursery.reap(self._orphan_ended)
+        elif number in {signal.SIGTERM, signal.SIGINT}:
+            self._stop(at_once=number == signal.SIGINT and self._stopping)
+        elif number == signal.SIGHUP and not self._stopping and self._nursery.coming is None:
+            log.info("%s: loading %s anew", self._name, self._app_path)
+            self._nursery.load()
+        elif number in {signal.SIGTSTP, signal.SIGCONT}:
+            self._quiet_asked = number == signal.SIGTSTP
+        elif number == signal.SIGTTIN:
+            faulthandler.dump_traceback(2, all_threads=True)
+            if self._crew is not None:
+                self._crew.show_stacks()
+
+    def _stop(self, *, at_once: bool) -> None:
+        if self._crew is None:
+            self._code = EXIT_INTERRUPTED if at_once else EXIT_OK
+        elif at_once and not self._at_once:
+            log.warning("%s: stopping at once", self._name)
+            self._at_once, self._leave_by = True, None
+            self._crew.stop_at_once()
+        elif not self._stopping:
+            log.info("%s: stopping, %d workers finish what they run", self._name, self._crew.size)
+            self._crew.stop(time.monotonic())
+            self._promoter.stop()
+        self._stopping = True
+
+    def _set_quiet(self, crew: Crew) -> None:
+        cut_off = self._keeper.is_cut_off()
+        quiet = self._quiet_asked or cut_off
+        if quiet == self._quiet or self._stopping:
+            return
+        self._quiet = quiet
+        if quiet:
+            log.warning("%s: workers stop pulling%s", self._name, ": their leases are not renewed" if cut_off else "")
+            crew.quiet()
+        else:
+            log.warning("%s: workers pull again", self._name)
+            crew.resume()
+
+    def _orphan_ended(self, pid: int, code: int) -> None:
+        if self._crew is not None:
+            self._crew.reaped(pid, code)
+
+    # -- fork servers ---------------------------------------------------------------------------
+
+    def _hear(self, launcher: Launcher) -> None:
+        message = launcher.receive()
+        if message is None:
+            self._lost(launcher)
+        elif isinstance(message, Failed):
+            self._refused(launcher, message)
+        elif isinstance(message, Ready):
+            self._loaded(launcher, message)
+        elif self._crew is not None:
+            self._crew.hear(message)
+
+    def _loaded(self, launcher: Launcher, ready: Ready) -> None:
+        if self._stopping:
+            return
+        if ready.threads:
+            log.warning(
+                "importing %s starts threads that workers will not have: %s; start them in a lifespan hook",
+                self._app_path, ", ".join(ready.threads),
+            )  # fmt: skip
+        sizes = self._sizes(ready)
+        if isinstance(sizes, Failed):
+            self._refused(launcher, sizes)
+            return
+        if self._crew is None:
+            failed = self._open(ready, sizes)
+            if failed is not None:
+                self._refused(launcher, failed)
+                return
+        elif (ready.namespace, ready.redis_url) != (self._terms.namespace, self._terms.redis_url):
+            self._refused(launcher, Failed("the namespace or Redis's URL changed", "restart the worker"))
+            return
+        assert self._crew is not None  # noqa: S101 - _open made it
+        ready = msgspec.structs.replace(ready, lease_ms=self._terms.lease_ms)  # the keeper renews by the first one
+        self._nursery.promote(launcher)
+        self._crew.staff(launcher, ready, sizes, self._order.slots or ready.slots)
+        self._keeper.serve(sizes)
+        self._promoter.serve(domain_keys(ready.namespace, domain) for domain in sizes)
+        log.info(
+            "%s serves %s with %d processes each, %d slots a process",
+            self._name, ", ".join(sizes), next(iter(sizes.values())), self._order.slots or ready.slots,
+        )  # fmt: skip
+
+    def _sizes(self, ready: Ready) -> dict[str, int] | Failed:
+        for domain in self._order.domains or ():
+            if domain not in ready.domains:
+                hint = did_you_mean(domain, ready.domains) or f"its domains are {', '.join(ready.domains)}"
+                return Failed(f"{self._app_path} has no domain {domain!r}", hint)
+        return dict.fromkeys(self._order.domains or ready.domains, self._order.processes or ready.processes)
+
+    def _open(self, ready: Ready, sizes: Mapping[str, int]) -> Failed | None:
+        """Reach Redis and start everything that is started once."""
+        try:
+            client = Client(ready.redis_url, role="supervisor", timeout_s=ready.redis_timeout_ms / 1_000)
+            with client:
+                client.plain("PING")
+        except HeijunkaError as error:
+            return Failed(str(error), error.hint, code=EXIT_UNREACHABLE)
+        self._terms = ready
+        patience_s = min(ready.redis_timeout_ms, ready.lease_ms / 3) / 1_000
+        channel = Client(ready.redis_url, role="keeper", timeout_s=patience_s).channel()
+        terms = Terms(ready.namespace, ready.lease_ms, ready.max_deliveries, ready.keep_failure_ms)
+        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried)
+        promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
+        self._promoter = Promoter(promoting, ())
+        self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
+        self._keeper.start()
+        self._promoter.start()
+        return None
+
+    def _note_buried(self, worker: str) -> None:
+        self._buried.put(worker)
+        self._signals.wake()
+
+    def _refused(self, launcher: Launcher, failed: Failed) -> None:
+        """A fork server is of no use; with an older one at work we go on."""
+        self._nursery.release(launcher)
+        if failed.traceback:
+            log.error("%s", failed.traceback.rstrip())
+        log.error("%s", failed.error)
+        if failed.hint:
+            log.error("hint: %s", failed.hint)
+        if self._crew is None:
+            self._code = failed.code
+        elif self._nursery.current is None and not self._stopping:
+            self._nursery.load_later()
+        else:
+            log.error("%s: going on with what was loaded before", self._name)
+
+    def _lost(self, launcher: Launcher) -> None:
+        """A fork server died, and its workers with it."""
+        was_coming, was_current = launcher is self._nursery.coming, launcher is self._nursery.current
+        launcher.kill()
+        how = ending(launcher.wait())
+        self._nursery.release(launcher)
+        if was_coming:
+            self._refused(launcher, Failed(f"the process that loaded {self._app_path} {how}"))
+            return
+        log.error("%s: the fork server (process %d) %s", self._name, launcher.pid, how)
+        if self._crew is not None:
+            self._crew.orphaned(launcher, adopted=self._adopting)
+        self._nursery.reap(self._orphan_ended)
+        if was_current and self._nursery.coming is None and not self._stopping:
+            self._nursery.load_later()
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        self._nursery.release_all()
+        if self._crew is not None:
+            self._promoter.stop()
+            self._keeper.stop()
+        deadline = time.monotonic() + CLOSE_S
+        self._nursery.reap(self._orphan_ended)
+        while not self._nursery.is_empty and time.monotonic() < deadline:
+            self._selector.select(LOOK_EVERY_S)
+            self._signals.received()
+            self._nursery.reap(self._orphan_ended)
+        self._nursery.kill()
+        if self._crew is not None:
+            self._keeper.join(CLOSE_S)
+
+
+def _host() -> str:
+    """This host's name, as it may stand in an id."""
+    return re.sub(r"[^a-z0-9_.-]", "-", socket.gethostname().lower())[:40] or "host"
