@@ -7,8 +7,8 @@ import msgspec
 from heijunka.broker.command import Command, Reply
 from heijunka.keys import SUSPECTS, DomainKeys
 
-PRIORITY_LETTERS = ("", "h", "h", "n", "n", "l", "l")
-"""The priority's letter of each source; suspects carry theirs in the entry."""
+PRIORITY_LETTERS = ("", "", "h", "h", "n", "n", "l", "l")
+"""The priority's letter by source, from 1; suspects carry theirs in the entry."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

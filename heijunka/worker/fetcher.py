@@ -20,6 +20,7 @@ from heijunka.clock import Milliseconds
 from heijunka.commands import Entry, Lost, Pulled
 from heijunka.errors import BrokerError, EnqueueError
 from heijunka.keys import SUSPECTS, DomainKeys
+from heijunka.worker.fatal import essential
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.settler import Settler
 from heijunka.worker.spec import WorkerSpec
@@ -65,7 +66,7 @@ class Fetcher:
         self._troubles = 0
         self._pulling = threading.Lock()
         self.on_drained: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
+        self._thread = essential(self._run, "fetcher")
 
     def start(self) -> None:
         """Register the worker and start to pull."""

@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -29,6 +28,7 @@ from heijunka.keys import domain_keys
 from heijunka.policies.pace import blended_ms, pull_size
 from heijunka.worker.attempt import Pipeline
 from heijunka.worker.board import Board
+from heijunka.worker.fatal import essential
 from heijunka.worker.fetcher import Fetcher
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.inline import InlineExecutor
@@ -106,7 +106,7 @@ class WorkerProcess:
         gc.collect()
         gc.freeze()
         self._listen()
-        threading.Thread(target=self._obey, name="orders", daemon=True).start()
+        essential(self._obey, "orders").start()
         on_loop = isinstance(self._executor, LoopExecutor)
         with contextlib.nullcontext() if on_loop else self._lifespan():
             self._settler.start()

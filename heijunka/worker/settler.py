@@ -22,6 +22,7 @@ from heijunka.commands import Entry
 from heijunka.commands.settle import Outcome
 from heijunka.errors import BrokerError, EnqueueError
 from heijunka.keys import DomainKeys
+from heijunka.worker.fatal import essential
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -49,7 +50,7 @@ class Settler:
         self._filled = threading.Event()
         self._patience = Patience(None)
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
+        self._thread = essential(self._run, "settler")
         self.held: dict[tuple[int, bytes], Entry] = {}
         self.fenced = 0
         self.on_settled: Callable[[], None] | None = None

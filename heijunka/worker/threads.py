@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
+from heijunka.worker.fatal import essential
 from heijunka.worker.inline import InlineExecutor
 
 
@@ -17,7 +17,7 @@ class ThreadExecutor:
 
     def __init__(self, slots: Sequence[InlineExecutor]) -> None:
         self._threads = [
-            threading.Thread(target=slot.run, name=f"slot-{number}", daemon=True) for number, slot in enumerate(slots)
+            essential(slot.run, f"slot-{number}") for number, slot in enumerate(slots)
         ]
 
     def run(self) -> None:
