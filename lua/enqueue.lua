@@ -31,7 +31,7 @@ elseif seen then
   return { 'stale' }
 end
 
-local placed, touched, bells = {}, {}, {}
+local placed, at_once, delayed = {}, {}, false
 for i = 3, #ARGV, 2 do
   local letter, due = ARGV[i], nil
   if not ready[letter] then
@@ -39,14 +39,15 @@ for i = 3, #ARGV, 2 do
   end
   placed[#placed + 1] = { letter, due, assert(ARGV[i + 1], 'a place without a job') }
   if due then
-    bells.wake = wake
+    delayed = true
   else
-    touched[letter], bells.bell = ready[letter], bell
+    at_once[letter] = ready[letter]
   end
 end
-sound('XLEN', touched)
-sound('LLEN', bells)
-sound('ZCARD', { bells.wake and scheduled })
+local ringing = next(at_once) and silent(bell)
+local waking = delayed and silent(wake)
+sound('XLEN', at_once)
+sound('ZCARD', { delayed and scheduled or nil })
 
 redis.call('HINCRBY', stats, 'enqueued', #placed) -- fails by itself on a foreign type
 for _, it in ipairs(placed) do
@@ -57,8 +58,11 @@ for _, it in ipairs(placed) do
     redis.call('XADD', ready[letter], '*', 'j', job)
   end
 end
-for _, each in pairs(bells) do
-  ring(each)
+if ringing then
+  strike(bell)
+end
+if waking then
+  strike(wake)
 end
 remember(session, seq, string.format('%d', now))
 return { 'accepted', now }

@@ -17,7 +17,7 @@ local worker = ARGV[1]
 
 sound('ZCARD', { workers })
 for _, stream in ipairs(sources) do
-  if #pending(stream, 1, worker) > 0 then
+  if #pending_of(stream, 1, worker) > 0 then
     return { 'holding' }
   end
 end

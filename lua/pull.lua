@@ -15,13 +15,12 @@
 
 -- @include group
 -- @include ring
--- @include sound
 
 local workers, bell, suspects = KEYS[1], KEYS[2], KEYS[3]
 local sources = { unpack(KEYS, 4, 9) }
 local worker, count, alone = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 
-sound('LLEN', { bell })
+local quiet = silent(bell)
 if not redis.call('ZSCORE', workers, worker) then
   return { 'lost' }
 end
@@ -41,12 +40,18 @@ local function waits(stream)
   return held and (held.err or length > held[1])
 end
 
+local function wake_another()
+  if quiet then
+    strike(bell)
+  end
+end
+
 local reply, left = { 'jobs' }, count
 local got = alone and read(suspects, 1)
 if got and got.err then
   return got
 elseif got then
-  ring(bell) -- what else waits is for others
+  wake_another() -- what else waits is for others
   return { 'jobs', 1, got[1][2] }
 elseif not alone and waits(suspects) then
   reply = { 'jobs', 1, {} }
@@ -62,7 +67,7 @@ for place, stream in ipairs(sources) do
     reply[#reply + 1] = got[1][2]
     left = left - #got[1][2]
     if left <= 0 then
-      ring(bell)
+      wake_another()
       break
     end
   end

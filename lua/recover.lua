@@ -48,7 +48,7 @@ sound('HLEN', { stats })
 sound('LLEN', { bell })
 local held, more = {}, false
 for source, stream in ipairs(sources) do
-  held[source] = pending(stream, limit, worker)
+  held[source] = pending_of(stream, limit, worker)
   more = more or #held[source] == limit
 end
 

@@ -43,12 +43,17 @@ elseif seen then
   return { 'stale' }
 end
 
-local starts = outcomes(3, sources)
-sound('XLEN', sources)
-sound('XLEN', { dead })
-sound('ZCARD', { scheduled })
-sound('LLEN', { bell, wake })
+local starts, touched, used = outcomes(3, sources)
 sound('HLEN', { stats })
+sound('XLEN', touched)
+if used.dead then
+  sound('XLEN', { dead })
+end
+if used.retry or used.snooze or used.release then
+  sound('XLEN', sources)
+  sound('LLEN', { bell, wake })
+  sound('ZCARD', { scheduled })
+end
 
 local HOME = { 1, 2, 2, 4, 4, 6, 6 } -- where a released entry goes back to, by source
 local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake }

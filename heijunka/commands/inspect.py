@@ -23,7 +23,8 @@ class Depths(msgspec.Struct, frozen=True):
         dead: dead letters.
         workers: registered workers.
         load: ready + suspects + running.
-        counters: enqueued, ack, done, retry, snooze, dead, release, returned, charged, buried.
+        counters: enqueued; ack, done, retry, snooze, dead, release of settled attempts; returned, charged, buried,
+            gone (deleted by somebody else) of what dead workers held.
     """
 
     ready: dict[Priority, int]
@@ -70,14 +71,22 @@ def depths(keys: DomainKeys) -> Command[Depths]:
 
 
 def seek(stream: str, job_id: bytes, *, start: str = "-", limit: int = 500) -> Command[Found | More | Absent]:
-    """Find a job among up to `limit` entries of a stream, from entry id `start` on."""
+    """Find a job among up to `limit` entries of a stream, from entry id `start` on; `(` in front begins behind it."""
     return Command("seek", keys=(stream,), args=(job_id, start, limit), read=_sought)
 
 
 def seek_scheduled(
     keys: DomainKeys, job_id: bytes, *, start: int = 0, limit: int = 500
 ) -> Command[Found | More | Absent]:
-    """Find a job among up to `limit` scheduled ones, from rank `start` on."""
+    """Find a job among up to `limit` scheduled ones.
+
+    Parameters:
+        keys: of its domain.
+        job_id: 16 bytes.
+        start: rank to begin with. From 0 on pages go from the soonest to the latest, and a job is overlooked
+            when others are promoted meanwhile; from `-limit` on they go from the latest to the soonest.
+        limit: jobs at most.
+    """
     return Command("seek_scheduled", keys=(keys.scheduled,), args=(job_id, start, limit), read=_sought)
 
 

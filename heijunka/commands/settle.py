@@ -20,10 +20,12 @@ class Settled(msgspec.Struct, frozen=True):
     Attributes:
         fenced: 0-based places of the outcomes that were refused, because their jobs had been taken away.
         replayed: whether this answers a repeated call from the first one's reply.
+        overtaken: whether a later call of the same caller was done before, so that this copy did nothing.
     """
 
     fenced: tuple[int, ...]
     replayed: bool
+    overtaken: bool = False
 
 
 def ack(entry: Entry) -> Outcome:
@@ -71,4 +73,4 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
 
 
 def _read(reply: Reply) -> Settled:
-    return Settled(tuple(place - 1 for place in reply[1:]), reply[0] == b"replayed")
+    return Settled(tuple(place - 1 for place in reply[1:]), reply[0] == b"replayed", reply[0] == b"stale")

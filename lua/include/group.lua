@@ -1,4 +1,4 @@
--- GROUP, found(sources), pending(stream, most, worker): the consumer group that every source is read by.
+-- GROUP, found(sources), pending_of(stream, most, worker): the consumer group that every source is read by.
 -- It starts at 0, not $: jobs that came before the group (or outlived it, after FLUSHALL) are its too.
 -- Without the group nothing is pending; any other trouble is raised, for what is taken for nothing gets lost.
 
@@ -13,7 +13,7 @@ local function found(sources)
   end
 end
 
-local function pending(stream, most, worker)
+local function pending_of(stream, most, worker)
   local held = redis.pcall('XPENDING', stream, GROUP, '-', '+', most, worker)
   if not held.err then
     return held
