@@ -1,0 +1,256 @@
+"""enqueue: accepted jobs are where they belong, once per numbered call; a refused call has written nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.broker.command import Command
+from heijunka.clock import Milliseconds
+from heijunka.commands.enqueue import where
+from heijunka.errors import RedisFull, ScriptError, WrongKeyType
+from heijunka.keys import DomainKeys
+from tests.fixtures.fake import Executor, needs_server
+from tests.fixtures.samples import sample, samples
+from tests.fixtures.seed import Seed
+from tests.fixtures.server import Driver, Server
+from tests.fixtures.snapshot import Held, Snapshot, snapshot
+
+NOW = Milliseconds(1_700_000_000_000)
+
+
+class Copy:
+    """One and the same numbered call, as it is sent again after a lost reply: `numbered(1, command)`."""
+
+    def __init__(self, command: Command[commands.Accepted | commands.Overtaken], session: str) -> None:
+        assert command.sessions is not None
+        self._command, self._session = command, command.sessions + session
+
+    def __call__(self, number: int) -> Command[commands.Accepted | commands.Overtaken]:
+        command = self._command
+        return Command(
+            command.script, keys=(self._session, *command.keys), args=(number, *command.args), read=command.read
+        )
+
+
+def test_a_job_for_now_waits_in_its_stream_and_wakes_one_worker(
+    client: Executor, redis: Driver, keys: DomainKeys, heard: list[str]
+) -> None:
+    job = sample()
+
+    accepted = client.execute(commands.enqueue(keys, [where("normal"), job], now=NOW))
+
+    assert commands.Accepted(NOW) == accepted
+    assert Snapshot(
+        ready_normal=(Held(job),), stats={"enqueued": 1}, bell=1, sessions=(b"1 1700000000000",)
+    ) == snapshot(redis, keys)
+    assert "accepted" == heard[-1]
+
+
+def test_a_delayed_job_is_scheduled_and_wakes_the_promoter_alone(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    job = sample()
+
+    client.execute(commands.enqueue(keys, [where("low", delay_ms=1_500), job], now=NOW))
+
+    assert Snapshot(
+        scheduled=((NOW + 1_500, "l", job),), stats={"enqueued": 1}, wake=1, sessions=(b"1 1700000000000",)
+    ) == snapshot(redis, keys)
+
+
+def test_one_call_takes_jobs_of_all_priorities_and_times_and_rings_once(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    jobs = samples(6)
+    places = [
+        where("high"),
+        where("low"),
+        where("normal"),
+        where("high", at_ms=NOW + 1),
+        where("high"),
+        where("low", at_ms=NOW + 9_000),
+    ]
+
+    client.execute(commands.enqueue(keys, [each for pair in zip(places, jobs, strict=True) for each in pair], now=NOW))
+
+    assert Snapshot(
+        ready_high=(Held(jobs[0]), Held(jobs[4])),
+        ready_low=(Held(jobs[1]),),
+        ready_normal=(Held(jobs[2]),),
+        scheduled=((NOW + 1, "h", jobs[3]), (NOW + 9_000, "l", jobs[5])),
+        stats={"enqueued": 6},
+        bell=1,
+        wake=1,
+        sessions=(b"1 1700000000000",),
+    ) == snapshot(redis, keys)
+
+
+@pytest.mark.parametrize("place", ["n@1699999999999", "n@1700000000000", "n@0", "n+0"])
+def test_a_moment_that_has_come_is_now(client: Executor, redis: Driver, keys: DomainKeys, place: str) -> None:
+    job = sample()
+
+    client.execute(commands.enqueue(keys, [place, job], now=NOW))
+
+    assert (Held(job),) == snapshot(redis, keys).ready_normal
+    assert () == snapshot(redis, keys).scheduled
+
+
+def test_bells_that_were_rung_are_not_rung_again(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    for _ in range(3):
+        client.execute(commands.enqueue(keys, ["n", sample(), "n+5", sample()], now=NOW))
+
+    assert (1, 1) == (snapshot(redis, keys).bell, snapshot(redis, keys).wake)
+
+
+def test_zero_as_the_time_is_the_servers_clock(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    job = sample()
+    before = redis.time()[0] * 1_000
+
+    accepted = client.execute(commands.enqueue(keys, ["n", job, "n+60000", sample()]))
+
+    assert isinstance(accepted, commands.Accepted)
+    assert before <= accepted.at_ms <= redis.time()[0] * 1_000 + 999
+    assert accepted.at_ms + 60_000 == snapshot(redis, keys).scheduled[0][0]
+    assert accepted.at_ms <= int(redis.xrange(keys.ready[1])[0][0].split(b"-")[0])
+
+
+def test_a_call_that_is_repeated_is_answered_from_memory(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    """The reply was lost; the caller sends the same numbered call again."""
+    call = Copy(commands.enqueue(keys, ["n", sample(), "n+5", sample()], now=NOW), "producer")
+    first = client.execute(call(7))
+    before = snapshot(redis, keys)
+
+    again = client.execute(call(7))
+
+    assert commands.Accepted(NOW) == first == again
+    assert before == snapshot(redis, keys)
+
+
+def test_a_repeated_call_is_told_the_first_ones_time(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")(1))
+
+    again = client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=Milliseconds(NOW + 5_000)), "producer")(1))
+
+    assert commands.Accepted(NOW) == again
+
+
+def test_a_copy_that_was_overtaken_does_nothing(
+    client: Executor, redis: Driver, keys: DomainKeys, heard: list[str]
+) -> None:
+    """It hung in a network while its caller sent it again and went on."""
+    late = Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")
+    client.execute(late(9))
+    client.execute(late(10))
+    before = snapshot(redis, keys)
+
+    stale = client.execute(late(9))
+
+    assert commands.Overtaken() == stale
+    assert before == snapshot(redis, keys)
+    assert "stale" == heard[-1]
+
+
+def test_numbers_are_compared_as_numbers(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    """ "10" comes before "9" in text."""
+    call = Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")
+    client.execute(call(9))
+
+    assert commands.Accepted(NOW) == client.execute(call(10))
+    assert 2 == len(snapshot(redis, keys).ready_normal)
+
+
+def test_callers_do_not_know_of_each_other(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    command = commands.enqueue(keys, ["n", sample()], now=NOW)
+
+    client.execute(Copy(command, "one")(1))
+    client.execute(Copy(command, "two")(1))
+
+    assert 2 == len(snapshot(redis, keys).ready_normal)
+
+
+def test_a_callers_memory_outlives_any_repetition(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")(1))
+
+    assert 599_000 < redis.pttl(f"{keys.sessions}producer") <= 600_000
+
+
+@pytest.mark.parametrize("place", ["x", "", "n5", "n+", "n@", "n+5x", "n-5", "nn", "N", "h+1.5", "h@1e3"])
+def test_a_place_that_does_not_exist_is_refused_before_anything_is_written(
+    client: Executor, redis: Driver, keys: DomainKeys, place: str
+) -> None:
+    with pytest.raises(ScriptError, match="no place is called"):
+        client.execute(commands.enqueue(keys, ["n", sample(), "n+5", sample(), place, sample()], now=NOW))
+
+    assert Snapshot() == snapshot(redis, keys)
+
+
+def test_a_place_without_a_job_is_refused_before_anything_is_written(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    with pytest.raises(ScriptError, match="a place without a job"):
+        client.execute(commands.enqueue(keys, ["n", sample(), "n"], now=NOW))
+
+    assert Snapshot() == snapshot(redis, keys)
+
+
+@needs_server
+@pytest.mark.parametrize("name", ["stats", "bell", "wake", "scheduled", "ready_high", "ready_normal", "ready_low"])
+def test_a_key_of_another_type_leaves_nothing_half_written(
+    client: Executor, redis: Driver, keys: DomainKeys, name: str
+) -> None:
+    key = dict(zip(("ready_high", "ready_normal", "ready_low"), keys.ready, strict=True)).get(name) or getattr(
+        keys, name
+    )
+    redis.set(key, "somebody else's")
+    before = snapshot(redis, keys)
+
+    with pytest.raises(WrongKeyType):
+        client.execute(commands.enqueue(keys, [x for p in ("h", "n", "l", "n+5") for x in (p, sample())], now=NOW))
+
+    assert before == snapshot(redis, keys)
+
+
+@needs_server
+def test_a_key_of_another_type_that_the_call_does_not_need_is_no_trouble(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    redis.set(keys.ready[2], "somebody else's")
+
+    assert commands.Accepted(NOW) == client.execute(commands.enqueue(keys, ["h", sample()], now=NOW))
+
+
+@needs_server
+def test_a_full_redis_refuses_jobs_and_has_written_nothing(
+    fresh_server: Callable[..., Server], keys: DomainKeys
+) -> None:
+    server = fresh_server(maxmemory="1")
+
+    with Client(server.url) as client, server.driver() as redis:
+        with pytest.raises(RedisFull):
+            client.execute(commands.enqueue(keys, ["n", sample()]))
+
+        assert Snapshot() == snapshot(redis, keys)
+
+
+@needs_server
+def test_a_server_that_forgot_the_script_is_given_it_again(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    for _ in range(3):
+        redis.script_flush()
+        client.execute(commands.enqueue(keys, ["n", sample()], now=NOW))
+
+    assert 3 == len(snapshot(redis, keys).ready_normal)
+    assert {"enqueued": 3} == snapshot(redis, keys).stats
+
+
+@needs_server
+def test_a_thousand_jobs_go_in_one_call(client: Executor, redis: Driver, keys: DomainKeys, seed: Seed) -> None:
+    jobs = samples(1_000)
+
+    client.execute(commands.enqueue(keys, [each for job in jobs for each in ("n", job)], now=NOW))
+
+    assert tuple(map(Held, jobs)) == snapshot(redis, keys).ready_normal
+    assert {"enqueued": 1_000} == snapshot(redis, keys).stats
