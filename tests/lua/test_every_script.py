@@ -14,6 +14,7 @@ from heijunka import commands
 from heijunka.broker import scripts
 from heijunka.broker.command import Command
 from heijunka.broker.header import Slot
+from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
 from heijunka.keys import DomainKeys
 from tests.lua import rules
@@ -24,6 +25,7 @@ TESTS = Path(__file__).parent / "scripts"
 KEYS = DomainKeys("shop", "payment")
 ENTRY = commands.Entry(source=2, id=b"1-0", job=b"blob", priority="h")
 JOB_ID = bytes(16)
+TTL = Milliseconds(15_000)
 OUTCOMES = [
     commands.ack(ENTRY),
     commands.done(ENTRY, "id", keep_ms=1, result=b"result"),
@@ -36,7 +38,7 @@ CALLS: list[Command[Any]] = [
     commands.depths(KEYS),
     commands.enqueue(KEYS, ["h", b"blob", "l+500", b"blob"]),
     commands.held(KEYS, "w1", count=10),
-    commands.join(KEYS, "w1", ttl=15_000),
+    commands.join(KEYS, "w1", ttl=TTL),
     commands.lapsed(KEYS),
     commands.leave(KEYS, "w1"),
     commands.promote(KEYS),
@@ -44,7 +46,7 @@ CALLS: list[Command[Any]] = [
     commands.recover(
         KEYS, "w1", death="seen", failure=b"failure", max_deliveries=3, keep_ms=1, started=[(2, "1-0"), (3, "1-0")]
     ),
-    commands.renew(KEYS, ["w1", "w2"], ttl=15_000),
+    commands.renew(KEYS, ["w1", "w2"], ttl=TTL),
     commands.seek(KEYS.dead, JOB_ID),
     commands.seek_scheduled(KEYS, JOB_ID),
     commands.settle(KEYS, OUTCOMES),
@@ -116,7 +118,7 @@ def commands_in(source: str) -> set[str]:
 
 
 def may_write(server: redis.Redis, called: str) -> bool:
-    info = server.execute_command("COMMAND INFO", called)
+    info = server.execute_command("COMMAND INFO", called)  # type: ignore[no-untyped-call] # the driver's
     return any({"write", "may_replicate"} & set(map(plain, flags)) for flags in flags_in(info))
 
 
