@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -48,6 +49,7 @@ class Crew:
         self._pools: dict[str, list[Place]] = {}
         self._workers: dict[str, tuple[Place, Worker]] = {}
         self._mourned: dict[str, Board] = {}
+        self._to_show: deque[str] = deque()
         self._launcher: Launcher | None = None
         self._quiet = self._stopping = False
         self.unfinished = False
@@ -146,8 +148,8 @@ class Crew:
         self._tell(self._living(), signal.SIGCONT)
 
     def show_stacks(self) -> None:
-        """Make workers print what they are doing."""
-        self._tell(self._living(), signal.SIGTTIN)
+        """Make workers print what they are doing, one at a tick: their lines would mix."""
+        self._to_show += self._workers
 
     def stop(self, now: float) -> None:
         """Make workers end: they finish what runs within their grace."""
@@ -166,6 +168,9 @@ class Crew:
         Parameters:
             now: by the monotonic clock, in seconds.
         """
+        if self._to_show and (shown := self._workers.get(self._to_show.popleft())):
+            log.warning("%s is doing this:", shown[1].spec.id)
+            self._tell([shown[1]], signal.SIGTTIN)
         now_ns = time.monotonic_ns()
         for worker in self._living():
             self._look(worker, now, now_ns)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from heijunka.errors import AppError, BrokerError, HeijunkaError, ServerError
+from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
 from heijunka.worker import mortality
 from heijunka.worker.board import Board
 from heijunka.worker.link import Died, Failed, Fork, Forked, Link, Ready, Start, Tell
@@ -235,9 +235,10 @@ def _named(path: str) -> Callable[..., Any]:
 
 def _failed(app: str, error: BaseException) -> Failed:
     code = os.EX_UNAVAILABLE if isinstance(error, ServerError | BrokerError) else 2
-    where = _traceback(error)
-    if isinstance(error, HeijunkaError):
+    if isinstance(error, HeijunkaError):  # a definition is wrong in a place; other errors say all there is
+        where = _traceback(error) if isinstance(error, DefinitionError) else ""
         return Failed(str(error), error.hint, where, code)
+    where = _traceback(error)
     text = str(error).partition("\n")[0]
     return Failed(f"{app} cannot be loaded: {type(error).__name__}: {text}".rstrip(": "), None, where, code)
 

@@ -124,6 +124,7 @@ class Supervisor:
             selectors.DefaultSelector() as self._selector,
         ):
             self._selector.register(self._signals, selectors.EVENT_READ)
+            log.info("%s: loading %s", self._name, self._app_path)
             self._nursery = Nursery(self._start, self._selector)
             self._nursery.load()
             try:

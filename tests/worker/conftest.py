@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -103,9 +104,24 @@ class Host:
         self._said.remove(found)
         return found
 
+    def hear_until(self, what: str, *, times: int, **like: Any) -> list[dict[str, Any]]:
+        """Everything workers say, in order, until this was said so many times."""
+        said: list[dict[str, Any]] = []
+        while sum({"what": what, **like}.items() <= word.items() for word in said) < times:
+            word = wait_until(lambda: self.client.plain("LPOP", f"{self.namespace}:said"))
+            said.append(json.loads(word))
+        return said
+
     def depths(self, domain: str = "payment") -> Depths:
         """What the domain holds."""
         return self.client.execute(commands.depths(domain_keys(self.namespace, domain)))
+
+    def boards(self) -> list[Path]:
+        """The directories in which supervisors that ran here keep their boards, as far as they are there."""
+        root = Path(f"/dev/shm/heijunka-{os.getuid()}")  # noqa: S108 - where supervisors keep them
+        names = re.findall(r"^INFO (\S+): loading", self.log(), re.MULTILINE)
+        assert names
+        return [root / name for name in dict.fromkeys(names) if (root / name).exists()]
 
     def processes(self) -> list[int]:
         """The living processes that this supervisor and its descendants are."""
@@ -139,15 +155,3 @@ def host(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Host]:
     host = Host(redis_url, tmp_path, namespace)
     yield host
     host.close()
-
-
-@pytest.fixture
-def boards_left() -> Callable[[], list[str]]:
-    """Tells which boards are there now that were not there before."""
-    root = Path(f"/dev/shm/heijunka-{os.getuid()}")  # noqa: S108 - where supervisors keep them
-
-    def boards() -> set[str]:
-        return {str(path) for path in root.rglob("*")} if root.exists() else set()
-
-    before = boards()
-    return lambda: sorted(boards() - before)
