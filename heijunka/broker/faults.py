@@ -100,12 +100,19 @@ def _answered(text: str, script: Script | None) -> errors.BrokerError:
     if "unexpected symbol near '#'" in text:  # servers before 7.0 read our `#!lua` as Lua
         return errors.RedisTooOld(hint="upgrade the server, or set HEIJUNKA_REDIS_URL to another")
     explained = script.explain(text)
+    if any(words in text for words in _DENIED_INSIDE):
+        return errors.RedisDenied(
+            f"{errors.default_message(errors.RedisDenied)} ({explained})", hint=_HINTS["NOPERM"][1]
+        )
     return errors.ScriptError(f"{script.name}: {explained}", script=script.name, place=explained)
 
 
 def _refused(cause: BaseException | None) -> bool:
     return isinstance(cause, driver.AuthenticationError) or _word(cause) in {"NOAUTH", "WRONGPASS", "NOPERM"}
 
+
+_DENIED_INSIDE = ("ACL failure in script", "The user executing the script can't")
+"""How servers word it when the caller of a script may not run what is in it."""
 
 _CLASSES: tuple[tuple[type[Exception], str], ...] = (
     (driver.NoScriptError, "NOSCRIPT"),

@@ -1,0 +1,116 @@
+"""docs/redis.md says what a user of Redis must be allowed: exactly that suffices."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from heijunka import commands, wire
+from heijunka.broker.client import Client
+from heijunka.broker.subscription import Subscription
+from heijunka.clock import Milliseconds
+from heijunka.commands.enqueue import where
+from heijunka.errors import RedisDenied
+from heijunka.keys import DomainKeys
+from tests.fixtures.server import Server, driver
+
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
+
+
+def allowed(who: str) -> list[str]:
+    """The commands that the page names for `producers` or `workers`."""
+    page = PAGE.read_text().replace("\\|", "¦")
+    rows = dict(re.findall(r"^\| (producers|workers) \|[^|]+\|[^|]+\| (.*) \|$", page, re.MULTILINE))
+    words = re.findall(r"`([^`]+)`", rows[who])
+    return [word.replace("¦", "|") for word in (allowed("producers") if who == "workers" else []) + words]
+
+
+def url_for(server: Server, who: str, *, without: str = "") -> str:
+    """A URL of a user who may do what the page says, but for one command."""
+    with driver(server.url) as looking:
+        looking.execute_command(
+            "ACL",
+            "SETUSER",
+            who,
+            "reset",
+            "on",
+            ">secret",
+            "resetchannels",
+            "~{shop:*",
+            "&{shop:*",
+            "-@all",
+            *(f"+{word}" for word in allowed(who) if word != without),
+        )
+    return f"unix://{who}:secret@{server.socket}"
+
+
+def job() -> tuple[str, bytes]:
+    """An encoded job and its id."""
+    job_id = wire.new_id()
+    return wire.id_text(job_id), wire.encode_job(wire.Job(wire.FORMAT, job_id, "charge", wire.NOTHING))
+
+
+def test_what_the_page_allows_suffices(fresh_server: Callable[..., Server]) -> None:
+    server, keys = fresh_server(), DomainKeys("shop", "payment")
+    job_id, blob = job()
+    with Client(url_for(server, "producers")) as producer, Client(url_for(server, "workers"), role="worker") as worker:
+        waiting = Subscription(url_for(server, "producers"))
+        ends: list[bytes | None] = []
+        waiter = threading.Thread(target=lambda: ends.append(waiting.wait(keys.result(job_id), 20)))
+        waiter.start()
+
+        producer.plain("TIME")
+        producer.execute(commands.enqueue(keys, [where("normal"), blob, where("low", delay_ms=1), job()[1]]))
+        worker.plain("INFO", "server")
+        worker.plain("CONFIG", "GET", "maxmemory-policy")
+        worker.execute(commands.join(keys, "w1", ttl=Milliseconds(60_000)))
+        worker.execute(commands.join(keys, "w2", ttl=Milliseconds(60_000)))
+        worker.execute(commands.renew(keys, ["w1"], ttl=Milliseconds(60_000)))
+        worker.execute(commands.promote(keys, now=Milliseconds(2_000_000_000_000)))
+        worker.plain("BLPOP", keys.bell, "0.01")
+        pulled = worker.execute(commands.pull(keys, "w1", 10, alone=True))
+        assert isinstance(pulled, commands.Pulled)
+        entry, other = pulled.entries
+        worker.execute(commands.held(keys, "w1", count=10))
+        worker.execute(
+            commands.settle(
+                keys,
+                [
+                    commands.done(entry, job_id, keep_ms=60_000, result=b"kept"),
+                    commands.release(other),
+                ],
+            )
+        )
+        pulled = worker.execute(commands.pull(keys, "w1", 10, alone=True))
+        assert isinstance(pulled, commands.Pulled)
+        dead = commands.recover(
+            keys,
+            "w1",
+            death="seen",
+            failure=b"died",
+            max_deliveries=1,
+            keep_ms=1,
+            started=[(pulled.entries[0].source, pulled.entries[0].id.decode())],
+        )
+        assert 1 == worker.execute(dead).buried
+        worker.execute(commands.lapsed(keys))
+        worker.execute(commands.leave(keys, "w2"))
+        producer.execute(commands.depths(keys))
+
+        waiter.join(20)
+        waiting.close()
+        assert [b"kept"] == ends
+
+
+@pytest.mark.parametrize("without", ["xadd", "evalsha"])
+def test_a_missing_right_is_told(without: str, fresh_server: Callable[..., Server]) -> None:
+    keys = DomainKeys("shop", "payment")
+    with (
+        Client(url_for(fresh_server(), "producers", without=without)) as producer,
+        pytest.raises(RedisDenied, match="lacks a permission"),
+    ):
+        producer.execute(commands.enqueue(keys, [where("normal"), job()[1]]))
