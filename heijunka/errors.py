@@ -323,7 +323,7 @@ class ServerInUse(ServerError):
     """Others use the embedded server."""
 
     hint = "end them first; --force, or force=True, does not ask them"
-    users: tuple[object, ...]
+    pids: tuple[int, ...]
 
 
 class ServerNotStarted(ServerError):
