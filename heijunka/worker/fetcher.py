@@ -120,7 +120,10 @@ class Fetcher:
             self._nothing()
 
     def _nothing(self) -> None:
-        if self._spec.burst and not self._settler.held and not self._doubtful:
+        if self._spec.burst and not self._doubtful:
+            if self._settler.held:
+                self._inbox.wait_until_low(-1, 0.02)
+                return
             self.on_drained()
             self._stopping = True
         elif not self._doubtful:
