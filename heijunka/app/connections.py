@@ -54,7 +54,7 @@ class Connections:
 
         with self._opening:
             if self._server is None:
-                self._server = EmbeddedServer()
+                self._server = EmbeddedServer(embedded=self._settings.embedded)
                 self._server.acquire()
             return self._server.url
 
