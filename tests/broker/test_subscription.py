@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import threading
 import traceback
 import warnings
@@ -17,7 +18,10 @@ import pytest
 import redis as redis_py
 
 from heijunka.broker.client import Client
+from heijunka.broker.connection import Address
+from heijunka.broker.listener import Listener
 from heijunka.broker.subscription import Subscription
+from heijunka.broker.watch import Waiter
 from heijunka.errors import Closed, HeijunkaError, RedisAuthError, RedisDenied, RedisUnreachable, WrongKeyType
 from heijunka.keys import DomainKeys
 from heijunka.wire import id_text
@@ -435,6 +439,31 @@ def test_a_connection_that_has_gone_silent_is_noticed_and_replaced(
     assert [b"record"] == waiting.outcome()
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("line", ["_ears", "_eyes"])
+def test_one_connection_that_has_gone_silent_is_enough(
+    fresh_server: FreshServer, subscribe: Subscribe, line: str
+) -> None:
+    """What lies between us and Redis may forget one of them only."""
+    # given
+    server = fresh_server()
+    subscription = subscribe(server.url, beat_s=0.05)
+    with server.driver() as redis:
+        waiting = Waiting(subscription, redis, "a")
+        before = {connection["id"] for connection in connections(redis)}
+
+        # when one of them leads nowhere
+        here, nowhere = socket.socketpair()
+        here.setblocking(False)
+        getattr(subscription._listener, line)._socket = here
+
+        # then
+        with here, nowhere:
+            wait_until(lambda: not before & {connection["id"] for connection in connections(redis)})
+        end(redis, "a")
+    assert [b"record"] == waiting.outcome()
+
+
 def test_a_quiet_connection_that_answers_is_kept(fresh_server: FreshServer, subscribe: Subscribe) -> None:
     # given
     server = fresh_server()
@@ -572,6 +601,42 @@ def test_waits_that_come_just_when_the_thread_ends_are_served(
     assert [b"record"] * 100 == [subscription.wait(keys.result("a"), 20) for _ in range(100)]
 
 
+def test_a_wait_that_comes_after_the_last_look_around_and_before_the_end_is_served(
+    redis_url: str, keys: DomainKeys, redis: redis_py.Redis
+) -> None:
+    # given a thread that is about to end, because nobody waits any more
+    end(redis, keys.result("a"))
+    listener = Listener(Address(redis_url, role="waiter"), linger_s=0.0)
+    first, late = Waiter([keys.result("a").encode()]), Waiter([keys.result("a").encode()])
+    gate = Gate(threading.get_ident(), lambda: listener.take(late))
+    listener._gate = gate  # type: ignore[assignment]
+
+    # when somebody comes at that moment
+    listener.start(first)
+
+    # then
+    assert late.exception(20) is None
+    assert [True] == gate.answers
+
+
+class Gate:
+    """A lock before which something happens the first time that another thread than `mine` comes by."""
+
+    def __init__(self, mine: int, happens: Callable[[], object]) -> None:
+        self._lock, self._mine, self._happens = threading.Lock(), mine, happens
+        self._came = False
+        self.answers: list[object] = []
+
+    def __enter__(self) -> None:
+        if threading.get_ident() != self._mine and not self._came:
+            self._came = True
+            self.answers.append(self._happens())
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_a_fork_waits_on_connections_of_its_own(
     subscription: Subscription, keys: DomainKeys, redis: redis_py.Redis
 ) -> None:
@@ -579,8 +644,9 @@ def test_a_fork_waits_on_connections_of_its_own(
     waiting = Waiting(subscription, redis, keys.result("parent's"))
     mine = {connection["id"] for connection in connections(redis)}
 
-    # when its child waits for something else
-    child = _forked(lambda: subscription.wait(keys.result("child's"), 20))
+    # when it forks just while a thread is about to wait, and its child waits for something else
+    with subscription._lock:
+        child = _forked(lambda: subscription.wait(keys.result("child's"), 20))
     wait_until(lambda: subscribers(redis, keys.result("child's")) == [1])
     end(redis, keys.result("child's"), record="for the child")
 
@@ -598,6 +664,8 @@ def _forked(work: Callable[[], bytes | None]) -> Callable[[], bytes]:
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tried here
         child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(40)  # a child that hangs must not outlive its test
         try:
             os.write(writes, work() or b"")
         except BaseException:  # noqa: BLE001 - nothing of the test runner may run in the child
