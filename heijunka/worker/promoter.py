@@ -22,8 +22,8 @@ from heijunka.worker.outage import SPOILT, Outage
 LONGEST_WAIT_S: Final = 1.0
 """A ring wakes one of several promoters; should that one die, the others look by themselves after this."""
 
-SHORTEST_WAIT_S: Final = 0.001
-"""BLPOP waits for ever when told to wait for 0."""
+REDIS_TICK_S: Final = 0.1
+"""An idle Redis ends a blocking call only at its next tick, so the last moments are waited for here."""
 
 
 class Promoter:
@@ -96,11 +96,12 @@ class Promoter:
                 elif reply.wait_ms is not None:
                     earliest = min(earliest, time.monotonic() + reply.wait_ms / 1_000)
             due = more
-        return max(SHORTEST_WAIT_S, earliest - time.monotonic())
+        return max(0.0, earliest - time.monotonic())
 
     def _wait(self, keys: tuple[DomainKeys, ...], seconds: float) -> None:
-        if not keys or self._stopping.is_set():
+        seconds_of_redis = seconds - REDIS_TICK_S
+        if not keys or seconds_of_redis < REDIS_TICK_S or self._stopping.is_set():
             self._stopping.wait(seconds)
             return
         # The keys of several domains in one call: they are on one node as long as we support no Cluster.
-        self._waiting.plain("BLPOP", *(domain.wake for domain in keys), f"{seconds:.3f}", patience=Patience(0))
+        self._waiting.plain("BLPOP", *(domain.wake for domain in keys), f"{seconds_of_redis:.3f}", patience=Patience(0))
