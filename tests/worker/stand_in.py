@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Plan(msgspec.Struct):
         version: of its code; workers say it.
         settings: of the application.
         on_load: what happens when it is imported: "", "raise", "exit", "segfault", "hang" or "thread".
-        on_fork: what happens when a worker starts: "" or "segfault".
+        on_fork: what happens when a worker starts: "", "segfault", or "wait" for an order to go on.
     """
 
     url: str
@@ -116,6 +117,9 @@ class Work:
         self._stop_at: float | None = None
 
     def run(self) -> int:
+        if self._app.plan.on_fork == "wait":
+            self.say("starting")
+            self._wait_until_told(lambda: False)
         signal.signal(signal.SIGTERM, lambda *_: self._stop())
         signal.signal(signal.SIGTSTP, lambda *_: self._set_quiet(quiet=True))
         signal.signal(signal.SIGCONT, lambda *_: self._set_quiet(quiet=False))
@@ -164,11 +168,18 @@ class Work:
             self.say("child", child=child.pid)
         if task != "ok":
             self.say("running", task=task, deliveries=entry.deliveries, held=len(self._held))
-            while self._client.plain("LPOP", f"{self._spec.namespace}:go") is None:
-                if self._stop_at is not None and time.monotonic() >= self._stop_at and task != "stubborn":
-                    return False
-                time.sleep(0.01)
+            return self._wait_until_told(lambda: task != "stubborn" and self._grace_is_over())
         return True
+
+    def _wait_until_told(self, give_up: Callable[[], bool]) -> bool:
+        while self._client.plain("LPOP", f"{self._spec.namespace}:go") is None:
+            if give_up():
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _grace_is_over(self) -> bool:
+        return self._stop_at is not None and time.monotonic() >= self._stop_at
 
     def _settle(self, outcomes: list[Any]) -> None:
         if outcomes:

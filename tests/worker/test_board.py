@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -170,6 +172,28 @@ def test_a_live_board_is_read_whole_while_it_is_written(tmp_path: Path) -> None:
 
     assert [parts_of(attempt.since_ns) for attempt in seen] == [parts(attempt) for attempt in seen]
     assert sorted(ended) == ended
+
+
+class Flickering(mmap.mmap):
+    """Memory that shows a mixture of two states at the first look."""
+
+    mixture: bytes | None = None
+
+    def __getitem__(self, at: Any) -> Any:
+        mixture, self.mixture = self.mixture, None
+        return mixture if mixture is not None else super().__getitem__(at)
+
+
+def test_a_mixture_that_looks_whole_is_not_believed_at_the_first_look(board: Board) -> None:
+    """The memory is copied while it is written: its ends may match although its middle is of another attempt."""
+    begin(board, Running(0, 3, ENTRY, JOB, since_ns=1, limit_ms=2))
+    right = board.running()
+    with Path(board.path).open("r+b") as file:
+        memory = Flickering(file.fileno(), 0)
+    at = module._SLOTS_AT
+    memory.mixture = memory[at : at + module._RECORD.size].replace(JOB, bytes(16))
+
+    assert right == Board(board.path, memory).running()
 
 
 def test_a_file_that_is_no_board_is_refused(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_a_killed_worker_is_charged_what_it_ran_and_the_rest_returns_as_it_was(h
     assert {"ack": 4, "returned": 3, "charged": 1, "release": 0, "buried": 0} == counted(host.depths())
     assert f"{victim['worker']} was killed by SIGKILL: 3 jobs returned, 1 charged, 0 dead-lettered" in host.log()
     wait_until(lambda: host.depths().workers == 1)
+    [folder] = host.boards()
+    wait_until(lambda: [f"{again['worker']}.board"] == [path.name for path in folder.iterdir()])
 
 
 def test_a_job_that_kills_its_worker_every_time_is_dead_lettered_with_the_signal(host: Host) -> None:
@@ -370,6 +372,19 @@ def test_a_worker_that_joins_after_the_others_were_told_is_quiet_too(host: Host)
     host.tell(signal.SIGCONT)
 
     assert 2 == incarnation(host.hear("joined")["worker"])
+
+
+def test_a_worker_that_was_not_listening_yet_is_told_when_it_joins(host: Host) -> None:
+    host.deploy(on_fork="wait")
+    host.start()
+    host.hear("starting")
+
+    host.tell(signal.SIGTSTP)
+    wait_until(lambda: "workers stop pulling" in host.log())
+    host.let_go()
+
+    host.hear("joined")
+    host.hear("quiet")
 
 
 def test_stacks_of_everybody_are_shown_when_asked_for(host: Host) -> None:
