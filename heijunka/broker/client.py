@@ -31,6 +31,7 @@ class Channel:
     def __init__(self, address: Address, timeout_s: float, socket_timeout_s: float | None = None) -> None:
         self._address, self._timeout_s = address, timeout_s
         self._connection = address.connection(timeout_s=socket_timeout_s or timeout_s)
+        self._open = False
         self._session = Session()
 
     def execute(self, command: Command[R], patience: Patience | None = None) -> R:
@@ -51,7 +52,11 @@ class Channel:
             pauses += 1
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
+        """Close the connection; the next call opens another.
+
+        Another thread may do so to end a call that blocks: that call then raises `Unconfirmed`.
+        """
+        self._open = False
         self._connection.disconnect()
 
     def _driven(self, steps: Talk[R]) -> R:
@@ -67,29 +72,32 @@ class Channel:
         if isinstance(action, bytes):
             return self._asked(action)
         if isinstance(action, Reconnect):
-            self._connection.disconnect()
+            self.close()
         else:
             time.sleep(action)
         return None
 
     def _asked(self, message: bytes) -> Any:
         connection = self._connection
-        if not connection.is_connected:
-            try:
+        try:
+            if not self._open:
                 connection.connect()
-            except (driver.RedisError, OSError) as error:
-                connection.disconnect()
-                return unsent(error)
+                self._open = True
+        except (driver.RedisError, OSError) as error:
+            self.close()
+            return unsent(error)
         try:
             connection.send_packed_command([message], check_health=False)
             return connection.read_response()
         except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
-            connection.disconnect()
+            self.close()
             return error
         except driver.RedisError as error:
             return error
-        except BaseException:
-            connection.disconnect()  # half a reply may be on its way, and whether the call ran is unknown
+        except BaseException as error:
+            if isinstance(error, Exception) and not self._open:  # closed under us, and the driver stumbled over that
+                return driver.ConnectionError("the connection was closed by another thread")
+            self.close()  # half a reply may be on its way, and whether the call ran is unknown
             self._session.renew()
             raise
 
