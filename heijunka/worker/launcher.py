@@ -23,6 +23,9 @@ class Launcher:
     Parameters:
         start: what it is to load.
 
+    Raises:
+        OSError: the system has no room for one more process.
+
     Attributes:
         link: what is said to it.
         pid: its process.
@@ -34,13 +37,17 @@ class Launcher:
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.set_inheritable(True)
-            self.pid = os.posix_spawn(
-                sys.executable,
-                [sys.executable, "-m", _MODULE, str(theirs.fileno()), str(os.getpid())],
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
-                setpgroup=0,
-            )
+            try:
+                self.pid = os.posix_spawn(
+                    sys.executable,
+                    [sys.executable, "-m", _MODULE, str(theirs.fileno()), str(os.getpid())],
+                    os.environ,
+                    file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)],
+                    setpgroup=0,
+                )
+            except OSError:
+                ours.close()
+                raise
         self.link = Link(ours)
         self.code: int | None = None
         self.loading = True

@@ -19,6 +19,7 @@ from heijunka.worker.spec import WorkerSpec
 
 LOAD_APP: Final = "heijunka.app:load_app"
 RUN_WORKER: Final = "heijunka.worker.process:run_worker"
+SET_UP_LOGS: Final = "heijunka.worker.forkserver:set_up_logs"
 
 _LENGTH: Final = Struct("!I")
 
@@ -31,12 +32,14 @@ class Start(msgspec.Struct, frozen=True, tag=True):
         overrides: settings given on the command line.
         load: `module:function` that loads the application.
         run: `module:function` that a worker process runs.
+        logs: `module:function` that lets the processes log, given the level.
     """
 
     app: str
     overrides: Mapping[str, Any] = {}
     load: str = LOAD_APP
     run: str = RUN_WORKER
+    logs: str = SET_UP_LOGS
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -158,12 +161,19 @@ class Link:
         return True
 
     def receive(self) -> Message | None:
-        """Wait for the next message; None when the other side is gone."""
+        """Wait for the next message; None when the other side is gone.
+
+        Whoever was upgraded while the other side ran may say what this side does not know: that reads as
+        `Failed`.
+        """
         length = self._exactly(_LENGTH.size)
         if length is None:
             return None
         encoded = self._exactly(_LENGTH.unpack(length)[0])
-        return None if encoded is None else _decode(encoded)
+        try:
+            return None if encoded is None else _decode(encoded)
+        except msgspec.DecodeError as error:
+            return Failed(f"another version of Heijunka is installed now: {error}", "restart the worker")
 
     def close(self) -> None:
         """Hang up."""

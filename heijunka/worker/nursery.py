@@ -6,6 +6,7 @@ replaced, later and later if that keeps happening.
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import time
@@ -15,6 +16,8 @@ from typing import Final
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Start
 from heijunka.worker.pool import respawn_pause
+
+log: Final = logging.getLogger("heijunka.worker")
 
 FORGET_AFTER_S: Final = 60.0
 """Fork servers lost further apart than this have nothing to do with each other."""
@@ -45,14 +48,19 @@ class Nursery:
         return launcher in self._open.values()
 
     def load(self) -> None:
-        """Start one."""
+        """Start one; in a while, if the system has no room for it now."""
         self._load_at = None
-        self.coming = launcher = Launcher(self._start)
+        try:
+            self.coming = launcher = Launcher(self._start)
+        except OSError as error:
+            log.error("no fork server can be started: %s", error)
+            self.load_later()
+            return
         self._open[launcher.pid] = launcher
         self._selector.register(launcher, selectors.EVENT_READ, launcher)
 
     def load_later(self) -> None:
-        """Start one in a while, because one was lost."""
+        """Start one in a while, because one was lost or could not be started."""
         now = time.monotonic()
         self._losses = self._losses + 1 if now - self._lost_at < FORGET_AFTER_S else 1
         self._lost_at = now

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from heijunka.worker.link import Died, Failed, Fork, Forked, Message, Ready, Sta
 from heijunka.worker.spec import WorkerSpec
 from tests.fixtures.waiting import wait_until
 from tests.worker.conftest import Host
+from tests.worker.stand_in import StandIn, Work
 
 FUNCTIONS = {"load": "tests.worker.stand_in:load", "run": "tests.worker.stand_in:run"}
 
@@ -271,6 +274,25 @@ def test_a_service_manager_that_signals_everybody_does_not_end_the_fork_server(
     host.hear("joined")
     os.kill(pid, signal.SIGTERM)  # a worker heeds it, although its parent does not
     assert Died("w1", 0) == server.next()
+
+
+def test_what_a_worker_leaves_to_nobody_is_reaped_when_it_ends(host: Host, parent: Callable[..., Parent]) -> None:
+    server = parent(run="tests.worker.test_forkserver:leave_an_orphan")
+    server.ready()
+    server.fork()
+
+    orphan = host.hear("orphan")["orphan"]
+
+    assert Died("w1", 0) == server.next()
+    wait_until(lambda: not Path(f"/proc/{orphan}").exists())
+
+
+def leave_an_orphan(app: StandIn, spec: WorkerSpec, board: Board) -> int:
+    orphan = "import os; os.setsid(); print(os.getpid())"
+    middle = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {orphan!r}])"
+    said = subprocess.run([sys.executable, "-c", middle], stdout=subprocess.PIPE, check=True).stdout
+    Work(app, spec, board).say("orphan", orphan=int(said))
+    return 0
 
 
 # -- the end ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from heijunka.worker.link import Died, Failed, Forked, Link, Message, Tell
@@ -48,3 +49,15 @@ def test_a_message_cut_off_by_a_death_is_no_message() -> None:
         one.close()
 
         assert Link(other).receive() is None
+
+
+def test_a_message_of_another_version_is_told_as_a_failure() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        unknown = msgspec.msgpack.encode({"type": "Ponder", "about": "life"})
+        one.sendall(len(unknown).to_bytes(4) + unknown)
+
+        heard = Link(other).receive()
+
+    assert isinstance(heard, Failed)
+    assert ("restart the worker", True) == (heard.hint, "another version of Heijunka" in heard.error)

@@ -345,6 +345,18 @@ def test_another_namespace_needs_a_restart(host: Host, namespace: str) -> None:
     wait_until(lambda: host.depths().load == 0)
 
 
+def test_a_fork_server_of_another_version_is_refused(host: Host) -> None:
+    host.start()
+    host.hear("joined")
+
+    host.deploy(on_load="upgrade")
+    host.tell(signal.SIGHUP)
+
+    wait_until(lambda: "ERROR another version of Heijunka is installed now" in host.log())
+    host.enqueue("ok")
+    wait_until(lambda: host.depths().load == 0)
+
+
 # -- quiet ------------------------------------------------------------------------------------------
 
 
@@ -466,8 +478,8 @@ def test_without_redis_it_says_so_and_ends(host: Host, own_server: Server) -> No
     ("options", "code", "said"),
     [
         ({"app_path": "/nowhere.json"}, 2, ["ERROR there is no /nowhere.json", "ERROR hint: write one"]),
-        ({"domains": ["paymnet"]}, 2, ["has no domain 'paymnet'", "ERROR hint: did you mean 'payment'?"]),
-        ({"domains": ["x"]}, 2, ["has no domain 'x'", "ERROR hint: its domains are payment"]),
+        ({"domains": ["paymnet"]}, 3, ["has no domain 'paymnet'", "ERROR hint: did you mean 'payment'?"]),
+        ({"domains": ["x"]}, 3, ["has no domain 'x'", "ERROR hint: its domains are payment"]),
         ({"overrides": {"lease": "soon"}}, 2, ["lease 'soon' is not a duration"]),
     ],
 )
