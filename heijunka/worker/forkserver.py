@@ -200,10 +200,15 @@ def loaded(start: Start) -> tuple[Any, RunWorker, Ready] | Failed:
         if start.overrides:
             app.override(dict(start.overrides), "flag")
         run: RunWorker = _named(start.run)
-        logging.basicConfig(level=app.settings.log_level, format="%(asctime)s %(levelname)s %(message)s")
+        _named(start.logs)(app.settings.log_level)
         return app, run, _ready(start.app, app)
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a module may call sys.exit()
         return _failed(start.app, error)
+
+
+def set_up_logs(level: str) -> None:
+    """Log to stderr. The command line has a better way, for people and for machines."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s")
 
 
 def _ready(path: str, app: Any) -> Ready:

@@ -23,6 +23,7 @@ import msgspec
 
 from heijunka.broker.client import Client
 from heijunka.config import did_you_mean
+from heijunka.control.health import require_fit
 from heijunka.errors import HeijunkaError
 from heijunka.keys import domain_keys
 from heijunka.worker import mortality
@@ -40,6 +41,7 @@ log: Final = logging.getLogger("heijunka.worker")
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
+EXIT_NOT_FOUND: Final = 3
 EXIT_UNREACHABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130
 
@@ -62,12 +64,14 @@ class Order(msgspec.Struct, frozen=True):
         processes: workers per domain; None for what the settings say.
         slots: of each worker; None for what the settings say.
         burst: whether to end when there is nothing to do.
+        allow_eviction: whether to run on a Redis that may delete jobs when it is full.
     """
 
     domains: tuple[str, ...] | None
     processes: int | None
     slots: int | None
     burst: bool
+    allow_eviction: bool = False
 
 
 class Supervisor:
@@ -79,8 +83,9 @@ class Supervisor:
         processes: workers per domain; None for what the settings say.
         slots: attempts each runs at a time; None for what the settings say.
         burst: whether to end when there is nothing to do.
+        allow_eviction: whether to run on a Redis that may delete jobs when it is full.
         overrides: settings given on the command line, by name.
-        functions: other ways to load the application and to be a worker (`load`, `run`: see `Start`).
+        functions: other ways to load the application, to be a worker and to log (`load`, `run`, `logs`: see `Start`).
 
     Example:
         >>> Supervisor("shop.tasks:app", processes=4).run()  # doctest: +SKIP
@@ -95,12 +100,13 @@ class Supervisor:
         processes: int | None = None,
         slots: int | None = None,
         burst: bool = False,
+        allow_eviction: bool = False,
         overrides: Mapping[str, Any] | None = None,
         functions: Mapping[str, str] | None = None,
     ) -> None:
         self._app_path = app_path
         self._start = Start(app_path, dict(overrides or {}), **(functions or {}))
-        self._order = Order(tuple(domains) if domains else None, processes, slots, burst)
+        self._order = Order(tuple(domains) if domains else None, processes, slots, burst, allow_eviction)
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
         self._crew: Crew | None = None
@@ -114,8 +120,9 @@ class Supervisor:
         """Run workers until told to stop. In the main thread; it reaps every child of this process.
 
         Returns:
-            0 when all is done, 2 when the application cannot be loaded, 69 when Redis cannot be reached
-            at the start, 75 when work was left unfinished, 130 after a second interrupt.
+            0 when all is done, 2 when the application cannot be loaded, 3 when it has no such domain, 69 when
+            Redis cannot be reached or will not do at the start, 75 when work was left unfinished, 130 after a
+            second interrupt.
         """
         self._adopting = mortality.adopt_orphans()
         with (
@@ -266,7 +273,7 @@ class Supervisor:
         for domain in self._order.domains or ():
             if domain not in ready.domains:
                 hint = did_you_mean(domain, ready.domains) or f"its domains are {', '.join(ready.domains)}"
-                return Failed(f"{self._app_path} has no domain {domain!r}", hint)
+                return Failed(f"{self._app_path} has no domain {domain!r}", hint, code=EXIT_NOT_FOUND)
         return dict.fromkeys(self._order.domains or ready.domains, self._order.processes or ready.processes)
 
     def _open(self, ready: Ready, sizes: Mapping[str, int]) -> Failed | None:
@@ -274,7 +281,8 @@ class Supervisor:
         try:
             client = Client(ready.redis_url, role="supervisor", timeout_s=ready.redis_timeout_ms / 1_000)
             with client:
-                client.plain("PING")
+                keys = domain_keys(ready.namespace, next(iter(sizes)))
+                require_fit(client, keys, allow_eviction=self._order.allow_eviction)
         except HeijunkaError as error:
             return Failed(str(error), error.hint, code=EXIT_UNREACHABLE)
         self._terms = ready
@@ -298,9 +306,10 @@ class Supervisor:
         self._nursery.release(launcher)
         if failed.traceback:
             log.error("%s", failed.traceback.rstrip())
-        log.error("%s", failed.error)
+        told = {"at_start": self._crew is None}  # nothing runs yet: the command line shows it as its own error
+        log.error("%s", failed.error, extra=told)
         if failed.hint:
-            log.error("hint: %s", failed.hint)
+            log.error("hint: %s", failed.hint, extra=told)
         if self._crew is None:
             self._code = failed.code
         elif self._nursery.current is None and not self._stopping:
