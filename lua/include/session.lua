@@ -9,13 +9,14 @@ local function recall(session, seq)
   if not last then
     return nil
   end
-  local number, reply = string.match(last, '^(%d+) (.*)$')
-  if tonumber(number) == tonumber(seq) then
-    return 'replayed', reply
-  elseif tonumber(number) > tonumber(seq) then
+  local number = string.match(last, '^%d+')
+  local ahead = tonumber(number) - tonumber(seq)
+  if ahead < 0 then
+    return nil
+  elseif ahead > 0 then
     return 'stale'
   end
-  return nil
+  return 'replayed', string.sub(last, #number + 2)
 end
 
 local function remember(session, seq, reply)
