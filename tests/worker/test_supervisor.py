@@ -99,7 +99,7 @@ def test_a_worker_that_dies_at_once_is_started_less_and_less_until_new_code_is_l
     host.deploy(on_fork="")
     host.tell(signal.SIGHUP)
 
-    assert 5 == incarnation(host.hear("joined")["worker"])
+    assert incarnation(host.hear("joined")["worker"]) in (5, 6), "by the old code once more while the new one loads"
 
 
 def test_a_killed_fork_server_is_replaced_and_its_workers_jobs_come_back(host: Host) -> None:
