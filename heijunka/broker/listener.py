@@ -27,9 +27,6 @@ from heijunka.errors import Closed, HeijunkaError
 
 LINGER_S: Final = 30.0
 
-_PING: Final = None
-"""Stands among the keys that were asked for where a PING was sent."""
-
 
 class Listener:
     """One thread, its two connections and whom it serves.
@@ -48,7 +45,7 @@ class Listener:
         self._address, self._linger_s = address, linger_s
         self._ears, self._eyes = Line(address, beat_s=beat_s), Line(address, beat_s=beat_s)
         self._watch = Watch()
-        self._asked: deque[bytes | None] = deque()
+        self._asked: deque[bytes | None] = deque()  # None stands for a PING
         self._inbox: deque[tuple[Callable[[Waiter], None], Waiter]] = deque()
         self._gate = threading.Lock()  # between taking somebody on and ending
         self._ended = self._closing = False
@@ -169,7 +166,7 @@ class Listener:
             self._ears.say("PING")
         if self._watch and self._eyes.is_quiet():
             self._eyes.say("PING")
-            self._asked.append(_PING)
+            self._asked.append(None)  # a PING
         self._ears.flush()
         self._eyes.flush()
 
@@ -202,7 +199,7 @@ class Listener:
 
     def _looked(self, reply: Any) -> None:
         key = self._asked.popleft()
-        if key is _PING:
+        if key is None:  # a PING's
             return  # MISCONF and NOPERM are answers too
         if not isinstance(reply, driver.RedisError):
             self._failures = 0

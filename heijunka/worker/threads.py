@@ -16,9 +16,7 @@ class ThreadExecutor:
     """
 
     def __init__(self, slots: Sequence[InlineExecutor]) -> None:
-        self._threads = [
-            essential(slot.run, f"slot-{number}") for number, slot in enumerate(slots)
-        ]
+        self._threads = [essential(slot.run, f"slot-{number}") for number, slot in enumerate(slots)]
 
     def run(self) -> None:
         """Run jobs until the inbox is closed and every attempt has ended."""
