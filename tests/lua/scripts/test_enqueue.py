@@ -118,6 +118,19 @@ def test_zero_as_the_time_is_the_servers_clock(client: Executor, redis: Driver, 
     assert accepted.at_ms <= int(redis.xrange(keys.ready[1])[0][0].split(b"-")[0])
 
 
+def test_a_call_for_now_is_told_the_time_of_its_first_entry(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    """Who looks for a job later need not look at what came before."""
+    jobs = samples(1_000)
+
+    accepted = client.execute(commands.enqueue(keys, [each for job in jobs for each in ("n", job)]))
+
+    first = int(redis.xrange(keys.ready[1], count=1)[0][0].split(b"-")[0])
+    last = int(redis.xrevrange(keys.ready[1], count=1)[0][0].split(b"-")[0])
+    assert commands.Accepted(first) == accepted
+    assert first <= last
+    assert (b"1 %d" % first,) == snapshot(redis, keys).sessions
+
+
 def test_a_call_that_is_repeated_is_answered_from_memory(client: Executor, redis: Driver, keys: DomainKeys) -> None:
     """The reply was lost; the caller sends the same numbered call again."""
     call = Copy(commands.enqueue(keys, ["n", sample(), "n+5", sample()], now=NOW), "producer")
