@@ -16,6 +16,7 @@ from heijunka.broker.command import Command
 from heijunka.broker.header import Slot
 from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
+from heijunka.commands.letters import Revival, amend, letters, purge, revive, trim
 from heijunka.keys import DomainKeys
 from tests.lua import rules
 
@@ -51,6 +52,11 @@ CALLS: list[Command[Any]] = [
     commands.seek_scheduled(KEYS, JOB_ID),
     commands.settle(KEYS, OUTCOMES),
     ends(KEYS, JOB_ID),
+    amend(KEYS, "1-0", job=b"blob", notes=b"notes"),
+    letters(KEYS),
+    purge(KEYS, ["1-0", "2-0"]),
+    revive(KEYS, [Revival("1-0", "h", b"blob"), Revival("2-0", "n@500", b"blob")]),
+    trim(KEYS, age_ms=1, keep=1),
 ]
 SESSION = KEYS.sessions + "caller"
 
