@@ -33,17 +33,12 @@ from heijunka.worker.keeper import Keeper, Terms
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Failed, Ready, Start
 from heijunka.worker.nursery import Nursery
+from heijunka.worker.order import EXIT_INTERRUPTED, EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, Order
 from heijunka.worker.promoter import Promoter
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.signals import Signals
 
 log: Final = logging.getLogger("heijunka.worker")
-
-EXIT_OK: Final = 0
-EXIT_USAGE: Final = 2
-EXIT_NOT_FOUND: Final = 3
-EXIT_UNREACHABLE: Final = 69
-EXIT_INTERRUPTED: Final = 130
 
 LOOK_EVERY_S: Final = 0.1
 FAREWELL_S: Final = 5.0
@@ -54,24 +49,6 @@ CLOSE_S: Final = 2.0
 _SIGNALS: Final = (
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGTTIN, signal.SIGCHLD,
 )  # fmt: skip
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What a supervisor was asked to run.
-
-    Attributes:
-        domains: whose jobs; None for all that the application declares.
-        processes: workers per domain; None for what the settings say.
-        slots: of each worker; None for what the settings say.
-        burst: whether to end when there is nothing to do.
-        allow_eviction: whether to run on a Redis that may delete jobs when it is full.
-    """
-
-    domains: tuple[str, ...] | None
-    processes: int | None
-    slots: int | None
-    burst: bool
-    allow_eviction: bool = False
 
 
 class Supervisor:
