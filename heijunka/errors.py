@@ -26,6 +26,7 @@ with `from`.
     ├── JobError                    about one job
     │   ├── JobFailed
     │   ├── JobNotFound
+    │   ├── AttemptTimeout          (also a TimeoutError)
     │   ├── ResultTimeout           (also a TimeoutError)
     │   └── ResultNotKept
     ├── BrokerError                 Redis
@@ -224,6 +225,12 @@ class JobFailed(JobError):
 
 class JobNotFound(JobError):
     """No trace of the job is left in Redis."""
+
+    job_id: str
+
+
+class AttemptTimeout(JobError, TimeoutError):
+    """An attempt ran longer than its timeout."""
 
     job_id: str
 

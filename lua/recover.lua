@@ -1,5 +1,6 @@
 -- recover: take back what a dead worker held. What it was running is charged a delivery and becomes a
--- suspect; the rest returns uncharged. A job charged too often is dead-lettered.
+-- suspect; the rest returns uncharged. A job charged too often is dead-lettered. An attempt that outlived its
+-- limit is marked, not charged: its task says what becomes of it, and the worker that pulls it next knows the task.
 -- What is taken back is no longer pending, so the call may be repeated until it says "recovered".
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
@@ -15,8 +16,9 @@
 -- ARGV[5] charges    int     deliveries at which a job is dead-lettered
 -- ARGV[6] failure    bytes   the record a dead letter gets
 -- ARGV[7] keep       int     ms that who waits for the result is told of a dead letter, 0 for not at all
--- ARGV[8..] started  held str
--- Returns {"recovered", returned, charged, buried} | {"more", returned, charged, buried} | {"alive"} | {"unknown"}
+-- ARGV[8..] blames   held str, blame str        source and entry; "started" or "overdue"
+-- Returns {"recovered", returned, charged, buried, overdue} | {"more", returned, charged, buried, overdue}
+--         | {"alive"} | {"unknown"}
 -- Cost    O(sources · limit)
 -- Flags   allow-oom
 
@@ -31,9 +33,9 @@ local sources = { unpack(KEYS, 6, 12) }
 local worker, death, now = ARGV[1], ARGV[2], clock(ARGV[3])
 local limit, charges, failure, keep = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
 
-local started = {}
-for i = 8, #ARGV do
-  started[ARGV[i]] = true
+local blames = {}
+for i = 8, #ARGV, 2 do
+  blames[ARGV[i]] = ARGV[i + 1]
 end
 
 local expires = redis.call('ZSCORE', workers, worker)
@@ -53,15 +55,15 @@ for source, stream in ipairs(sources) do
 end
 
 local rule = { dead = dead, charges = charges, failure = failure, results = results, keep = keep }
-local sums = { returned = 0, charged = 0, buried = 0, gone = 0 }
+local sums = { returned = 0, charged = 0, buried = 0, overdue = 0, gone = 0 }
 for source in ipairs(sources) do
   for _, entry in ipairs(held[source]) do
-    local charge = death == 'lapsed' or started[source .. ' ' .. entry[1]]
-    local fate = taken(sources, source, entry[1], charge, rule)
+    local blame = death == 'lapsed' and 'started' or blames[source .. ' ' .. entry[1]]
+    local fate = taken(sources, source, entry[1], blame, rule)
     sums[fate] = sums[fate] + 1
   end
 end
-if sums.returned + sums.charged > 0 then
+if sums.returned + sums.charged + sums.overdue > 0 then
   ring(bell)
 end
 for fate, times in pairs(sums) do
@@ -70,10 +72,10 @@ for fate, times in pairs(sums) do
   end
 end
 if more then
-  return { 'more', sums.returned, sums.charged, sums.buried }
+  return { 'more', sums.returned, sums.charged, sums.buried, sums.overdue }
 end
 for _, stream in ipairs(sources) do
   redis.pcall('XGROUP', 'DELCONSUMER', stream, GROUP, worker)
 end
 redis.call('ZREM', workers, worker)
-return { 'recovered', sums.returned, sums.charged, sums.buried }
+return { 'recovered', sums.returned, sums.charged, sums.buried, sums.overdue }

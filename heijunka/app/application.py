@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
 
 from heijunka import commands
 from heijunka.app.connections import Connections
@@ -20,6 +20,9 @@ from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
 from heijunka.config import Settings, load_settings
 from heijunka.errors import DefinitionError, DuplicateTask, UnknownTask
 from heijunka.keys import DomainKeys, domain_keys, valid_name
+
+if TYPE_CHECKING:
+    from heijunka.control.control import Control
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -193,6 +196,13 @@ class Heijunka:
     def redis_url(self) -> str:
         """Where Redis is; starts the embedded server when none is configured."""
         return self.connections.url
+
+    @property
+    def control(self) -> Control:
+        """What operators do to its domains: `app.control.dead` …"""
+        from heijunka.control.control import Control
+
+        return Control(self.connections.client, self.keys, self._tasks, max_payload=self.max_payload)
 
     def server_ms(self) -> int:
         """Now by Redis's clock, ms since the epoch."""

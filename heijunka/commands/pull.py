@@ -20,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         job: the blob.
         priority: "h", "n" or "l".
         deliveries: how often a worker died while running it.
+        overdue: whether its last attempt outlived its limit and is still to be settled as failed.
     """
 
     source: int
@@ -27,6 +28,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     job: bytes
     priority: str
     deliveries: int = 0
+    overdue: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ def _read(reply: Reply) -> Pulled | Lost:
                         named[b"j"],
                         named[b"p"].decode() if b"p" in named else letter,
                         int(named.get(b"d", 0)),
+                        overdue=b"o" in named,
                     )
                 )
     return Pulled(entries, suspects)

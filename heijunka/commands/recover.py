@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -25,12 +25,14 @@ class Recovered(msgspec.Struct, frozen=True):
         returned: jobs given back uncharged.
         charged: jobs given back as suspects.
         buried: jobs dead-lettered as poison.
+        overdue: jobs given back with a mark that their attempt outlived its limit.
     """
 
     state: State
     returned: int = 0
     charged: int = 0
     buried: int = 0
+    overdue: int = 0
 
 
 def recover(
@@ -42,6 +44,7 @@ def recover(
     max_deliveries: int,
     keep_ms: int,
     started: Iterable[tuple[int, str]] = (),
+    overdue: Iterable[tuple[int, str]] = (),
     limit: int = LIMIT,
     now: Milliseconds = SERVER_CLOCK,
 ) -> Command[Recovered]:
@@ -55,7 +58,9 @@ def recover(
         failure: the record that a dead letter gets.
         max_deliveries: deliveries at which a job is dead-lettered.
         keep_ms: how long the failure is kept for who waits for the result; 0 for not at all.
-        started: source and entry id of what it was running.
+        started: source and entry id of what it was running, and may have died of.
+        overdue: source and entry id of attempts that outlived their limit; whoever pulls them next settles
+            them as failed.
         limit: jobs of each source at most.
         now: ms, 0 for the server's clock.
     """
@@ -70,10 +75,16 @@ def recover(
             max_deliveries,
             failure,
             keep_ms,
-            *(f"{source} {entry}" for source, entry in started),
+            *_blamed(started, "started"),
+            *_blamed(overdue, "overdue"),
         ),
         read=_read,
     )
+
+
+def _blamed(entries: Iterable[tuple[int, str]], blame: str) -> Iterator[str]:
+    for source, entry in entries:
+        yield from (f"{source} {entry}", blame)
 
 
 def _read(reply: Reply) -> Recovered:

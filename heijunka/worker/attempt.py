@@ -16,11 +16,11 @@ import msgspec
 
 from heijunka import commands, wire
 from heijunka.app.context import CurrentJob
-from heijunka.clock import Duration, duration_ms, wall_ms
+from heijunka.clock import Duration, duration_ms, spell_ms, wall_ms
 from heijunka.commands import Entry
 from heijunka.commands.enqueue import where
 from heijunka.commands.settle import Outcome
-from heijunka.errors import HeijunkaError, Reject, Retry, Snooze, UndecodableArguments, UndecodableJob
+from heijunka.errors import AttemptTimeout, HeijunkaError, Reject, Retry, Snooze, UndecodableArguments, UndecodableJob
 from heijunka.keys import Priority
 from heijunka.policies.backoff import retry_delay_ms
 from heijunka.worker.runnable import Runnable
@@ -101,7 +101,10 @@ class Pipeline:
             args=args,
             kwargs=kwargs,
         )
-        return Attempt(entry, job, runnable, current, timeout_ms)
+        attempt = Attempt(entry, job, runnable, current, timeout_ms)
+        if entry.overdue:  # it ran, and was killed for that: what is left to do is to settle it
+            return self.raised(attempt, _timeout(attempt))
+        return attempt
 
     def returned(self, attempt: Attempt, value: Any) -> Outcome:
         """The outcome of an attempt whose task returned `value`."""
@@ -127,7 +130,7 @@ class Pipeline:
             if isinstance(error, attempt.runnable.final):
                 return self._dead(attempt, "final", error)
             if attempt.job.attempt >= attempt.current.attempts:
-                return self._dead(attempt, "retries", error)
+                return self._dead(attempt, "timeout" if isinstance(error, AttemptTimeout) else "retries", error)
             return self._again(attempt, self._pause_ms(attempt, error), charged=True)
         except HeijunkaError as wrong:  # the task steered with a duration that is none
             return self._dead(attempt, "rejected", wrong)
@@ -187,6 +190,14 @@ class Pipeline:
 
     def _failure(self, reason: str, **known: Any) -> wire.Failure:
         return wire.Failure(wire.FORMAT, "failed", reason, worker=self._worker, at_ms=wall_ms(), **known)
+
+
+def _timeout(attempt: Attempt) -> AttemptTimeout:
+    return AttemptTimeout(
+        f"attempt {attempt.job.attempt} ran longer than {spell_ms(attempt.timeout_ms)}",
+        hint="give the task a longer timeout=, or less to do",
+        job_id=attempt.current.id,
+    )
 
 
 def _keep_ms(attempt: Attempt) -> int:

@@ -1,7 +1,8 @@
 """What is known of a worker's death, and who is to blame.
 
 Jobs that were running when a worker died are charged a delivery, because one of them may have killed it.
-When we killed it ourselves we know better: an attempt that outlived its limit is charged, nothing else is.
+When we killed it ourselves we know better: nobody is charged, and an attempt that outlived its limit is
+marked, so that the worker that pulls it next settles it as its task says.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Death(msgspec.Struct, frozen=True):
         worker: its id.
         how: how it ended, for people.
         charged: source and entry id of the jobs that are charged.
+        overdue: source and entry id of the jobs whose attempt outlived its limit.
         failure: the record a dead letter gets.
         expected: whether it ended by itself and in order.
     """
@@ -38,6 +40,7 @@ class Death(msgspec.Struct, frozen=True):
     charged: tuple[tuple[int, str], ...]
     failure: bytes
     expected: bool = False
+    overdue: tuple[tuple[int, str], ...] = ()
 
 
 def of(
@@ -65,9 +68,9 @@ def of(
 
 def _timed_out(domain: str, worker: str, overdue: Sequence[Running]) -> Death:
     limits = " and ".join(sorted({spell_ms(attempt.limit_ms) for attempt in overdue})) or "its limit"
-    failure = _failure("timeout", "TimeLimitExceeded", f"the attempt ran longer than {limits}", worker)
     how = f"was killed because an attempt ran longer than {limits}"
-    return Death(domain, worker, how, _entries(overdue), failure)
+    failure = _failure("poison", "WorkerDied", f"{worker} {how}", worker)
+    return Death(domain, worker, how, (), failure, overdue=_entries(overdue))
 
 
 def lapsed(domain: str, worker: str) -> Death:

@@ -214,6 +214,7 @@ class Keeper:
                     max_deliveries=self._terms.max_deliveries,
                     keep_ms=self._terms.keep_failure_ms,
                     started=death.charged,
+                    overdue=death.overdue,
                 ),
                 Patience(0),
             )
@@ -222,12 +223,13 @@ class Keeper:
                 total.returned + step.returned,
                 total.charged + step.charged,
                 total.buried + step.buried,
+                total.overdue + step.overdue,
             )
-        took_back = total.returned + total.charged + total.buried
+        took_back = total.returned + total.charged + total.buried + total.overdue
         if took_back or (total.state == "recovered" if how == "lapsed" else not death.expected):
             log.warning(
-                "%s %s: %d jobs returned, %d charged, %d dead-lettered",
-                death.worker, death.how, total.returned, total.charged, total.buried,
+                "%s %s: %d jobs returned, %d charged, %d overdue, %d dead-lettered",
+                death.worker, death.how, total.returned, total.charged, total.overdue, total.buried,
             )  # fmt: skip
 
     # -- doubt ----------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from heijunka import Heijunka, JobFailed, ResultTimeout
+from heijunka import Heijunka, JobFailed, ResultTimeout, commands
+from heijunka.clock import Milliseconds
 from heijunka.commands import Depths
 from heijunka.errors import ResultNotKept
 from tests.app.shop import (
@@ -212,6 +213,43 @@ def test_a_job_past_its_deadline_does_not_run(run: Callable[..., int]) -> None:
     assert "expired" == caught.value.reason
 
 
+def test_an_attempt_that_was_killed_for_its_length_counts_as_failed(
+    shop: Heijunka, run: Callable[..., int], depths: Callable[[str], Depths]
+) -> None:
+    again = flaky.enqueue(0)
+    last = flaky.options(attempts=1, timeout="90s").enqueue(0)
+    _kill_overdue(shop, "payment")
+
+    run()
+
+    assert {"overdue": 2, "retry": 1, "dead": 1} == {
+        name: depths("payment").counted(name) for name in ("overdue", "retry", "dead")
+    }
+    assert "scheduled" == again.status().state
+    with pytest.raises(JobFailed, match=r"attempt 1 ran longer than 90\.0 s") as caught:
+        last.result(timeout=5)
+    assert ("timeout", "heijunka.errors.AttemptTimeout") == (caught.value.reason, caught.value.error_type)
+
+
+def _kill_overdue(shop: Heijunka, domain: str) -> None:
+    """What a supervisor does when attempts outlive their limit."""
+    keys, client = shop.keys(domain), shop.connections.client
+    client.execute(commands.join(keys, "w1", ttl=Milliseconds(60_000)))
+    pulled = client.execute(commands.pull(keys, "w1", 10, alone=True))
+    assert isinstance(pulled, commands.Pulled)
+    client.execute(
+        commands.recover(
+            keys,
+            "w1",
+            death="seen",
+            failure=b"",
+            max_deliveries=3,
+            keep_ms=0,
+            overdue=[(entry.source, entry.id.decode()) for entry in pulled.entries],
+        )
+    )
+
+
 def test_threads_run_several_at_a_time(run: Callable[..., int]) -> None:
     jobs = whoami.enqueue_many([()] * 100)
 
@@ -221,8 +259,6 @@ def test_threads_run_several_at_a_time(run: Callable[..., int]) -> None:
 
 
 def _promote(domain: str) -> None:
-    from heijunka import commands
-    from heijunka.clock import Milliseconds
     from tests.app.shop import app
 
     app.connections.client.execute(commands.promote(app.keys(domain), now=Milliseconds(app.server_ms() + 10_000)))

@@ -158,7 +158,7 @@ class Work:
         since_ns = time.monotonic_ns()
         limit_ms = 100 if job.task == "limited" else 0
         self._board.begin(0, entry.source, entry.id, job.id, limit_ms, since_ns)
-        ended = self._do(job.task, entry)
+        ended = entry.overdue or self._do(job.task, entry)
         self._board.end(0, time.monotonic_ns() - since_ns)
         self._settle([commands.ack(entry) if ended else commands.release(entry)])
         self._held.remove(entry)

@@ -56,7 +56,7 @@ def test_a_killed_worker_is_charged_what_it_ran_and_the_rest_returns_as_it_was(h
     host.let_go()
     wait_until(lambda: host.depths().load == 0)
     assert {"ack": 4, "returned": 3, "charged": 1, "release": 0, "buried": 0} == counted(host.depths())
-    assert f"{victim['worker']} was killed by SIGKILL: 3 jobs returned, 1 charged, 0 dead-lettered" in host.log()
+    assert f"{victim['worker']} was killed by SIGKILL: 3 jobs returned, 1 charged, 0 overdue, 0 dead-lettered" in host.log()
     wait_until(lambda: host.depths().workers == 1)
     [folder] = host.boards()
     wait_until(lambda: [f"{again['worker']}.board"] == [path.name for path in folder.iterdir()])
@@ -81,14 +81,14 @@ def dead_letter(host: Host) -> Failure:
     return failure
 
 
-def test_an_attempt_that_outlives_its_limit_is_killed_and_told_as_a_timeout(host: Host) -> None:
+def test_an_attempt_that_outlives_its_limit_is_killed_and_comes_back_marked(host: Host) -> None:
     host.start(overrides={"max_deliveries": 1})
     host.enqueue("limited", "ok")
 
     wait_until(lambda: host.depths().load == 0)
 
-    assert {"ack": 1, "returned": 1, "charged": 0, "release": 0, "buried": 1} == counted(host.depths())
-    assert ("timeout", "the attempt ran longer than 100 ms") == (dead_letter(host).reason, dead_letter(host).message)
+    assert {"ack": 2, "returned": 1, "charged": 0, "release": 0, "buried": 0} == counted(host.depths())
+    assert 1 == host.depths().counted("overdue")
 
 
 def test_a_worker_that_dies_at_once_is_started_less_and_less_until_new_code_is_loaded(host: Host) -> None:

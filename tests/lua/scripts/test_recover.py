@@ -10,7 +10,7 @@ import pytest
 from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
-from heijunka.commands import Entry, Lost, Recovered, Settled
+from heijunka.commands import Entry, Lost, Pulled, Recovered, Settled
 from heijunka.errors import WrongKeyType
 from heijunka.keys import SUSPECTS, DomainKeys
 from tests.fixtures.fake import Executor, needs_server
@@ -32,6 +32,7 @@ def recover(
     *,
     death: Literal["seen", "lapsed"] = "seen",
     started: Iterable[Entry] = (),
+    overdue: Iterable[Entry] = (),
     limit: int = 100,
     max_deliveries: int = 3,
     keep_ms: int = 60_000,
@@ -45,6 +46,7 @@ def recover(
             max_deliveries=max_deliveries,
             keep_ms=keep_ms,
             started=[(entry.source, entry.id.decode()) for entry in started],
+            overdue=[(entry.source, entry.id.decode()) for entry in overdue],
             limit=limit,
             now=NOW,
         )
@@ -235,6 +237,38 @@ def test_with_one_delivery_allowed_the_first_death_buries(
 
     assert Recovered("recovered", buried=1) == recover(client, keys, started=[entry], max_deliveries=1)
     assert (Letter(entry.job, "poison", b"the failure", 1),) == snapshot(redis, keys).dead
+
+
+# -- what outlived its limit ---------------------------------------------------------------------
+
+
+def test_an_overdue_attempt_comes_back_marked_and_uncharged(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
+) -> None:
+    entry, other = seed.holding("w1", HIGH), seed.holding("w1", SUSPECTS, deliveries=1)
+
+    assert Recovered("recovered", overdue=2) == recover(client, keys, overdue=[entry, other])
+
+    seed.worker("w2")
+    busy = client.execute(commands.pull(keys, "w2", 10, alone=False))
+    alone = client.execute(commands.pull(keys, "w2", 10, alone=True))
+    assert isinstance(busy, Pulled)
+    assert isinstance(alone, Pulled)
+    assert [(entry.job, "h", 0, True), (other.job, "n", 1, True)] == [
+        (back.job, back.priority, back.deliveries, back.overdue) for back in (*busy.entries, *alone.entries)
+    ]
+    assert {b"overdue": b"2"} == redis.hgetall(keys.stats)
+
+
+def test_the_mark_of_an_overdue_attempt_outlives_another_worker(client: Executor, keys: DomainKeys, seed: Seed) -> None:
+    entry = seed.holding("w1", HIGH)
+    recover(client, keys, overdue=[entry])
+    for worker in ("w2", "w3"):
+        seed.worker(worker)
+        pulled = client.execute(commands.pull(keys, worker, 1, alone=False))
+        assert isinstance(pulled, Pulled)
+        assert [True] == [back.overdue for back in pulled.entries]
+        recover(client, keys, worker)
 
 
 # -- who may be recovered ------------------------------------------------------------------------
