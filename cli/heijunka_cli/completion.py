@@ -13,9 +13,9 @@ def completion(shell: str) -> None:
     """Print a script that completes commands in a shell.
 
     \b
-    bash  heijunka completion bash > ~/.local/share/bash-completion/completions/heijunka
-    zsh   heijunka completion zsh > "${fpath[1]}/_heijunka"
-    fish  heijunka completion fish > ~/.config/fish/completions/heijunka.fish
+    bash  eval "$(heijunka completion bash)"  in ~/.bashrc
+    zsh   eval "$(heijunka completion zsh)"   in ~/.zshrc, below compinit
+    fish  heijunka completion fish | source   in ~/.config/fish/config.fish
     """  # noqa: D301 - click reads the \b: what follows is not wrapped
     from click.shell_completion import get_completion_class
 

@@ -146,6 +146,7 @@ def _print(job: Job[Any], *, wait: bool, patience: float | None, as_json: bool) 
     import msgspec
 
     from heijunka.app.signature import encode_hook
+    from heijunka.errors import ResultTimeout
     from heijunka_cli.safe_text import json_text, safe_json
 
     facts = {"id": job.id, "task": job.task, "domain": job.domain, "accepted_ms": job.accepted_ms}
@@ -153,7 +154,12 @@ def _print(job: Job[Any], *, wait: bool, patience: float | None, as_json: bool) 
         click.echo(json_text(facts) if as_json else job.id)
         return
     click.echo(f"waiting for {job.id}", err=True)
-    result = msgspec.json.encode(job.result(timeout=patience), enc_hook=encode_hook)
+    try:
+        value = job.result(timeout=patience)
+    except ResultTimeout as error:
+        error.hint = "the job stays enqueued"
+        raise
+    result = msgspec.json.encode(value, enc_hook=encode_hook)
     if as_json:
         result = msgspec.json.format(msgspec.json.encode({**facts, "result": msgspec.Raw(result)}), indent=2)
     click.echo(safe_json(result.decode()))
