@@ -17,8 +17,9 @@ from typing import IO, Final, Self
 
 from heijunka.errors import WorkerError
 
-STOPS_WITHIN_S: Final = 6.0
-"""How long it may take to stop before it is asked less kindly; above the grace of the demo's workers."""
+STOPS_WITHIN_S: Final = 1.5
+"""How long workers may take to finish what they run; what is left then is nobody's any more."""
+STOPS_AT_ONCE_WITHIN_S: Final = 4.0
 
 _TOLD_LINES: Final = 3
 
@@ -45,14 +46,17 @@ class Crew:
 
     def __exit__(self, *about: object) -> None:
         """Stop them, and return when all of them have ended."""
-        for ask in (self._process.terminate, self._stop_at_once, self._process.kill):
-            ask()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOPS_WITHIN_S)
-                return
+        self._process.terminate()
+        if not self._ended_within(STOPS_WITHIN_S):
+            self._process.send_signal(signal.SIGINT)  # a second signal makes a supervisor stop at once
+            if not self._ended_within(STOPS_AT_ONCE_WITHIN_S):
+                self._process.kill()
+                self._process.wait()
 
-    def _stop_at_once(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+    def _ended_within(self, seconds: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.returncode is not None
 
     def check(self) -> None:
         """Return if the supervisor lives.

@@ -27,7 +27,7 @@ from heijunka_cli.demo_web import Web
 
 STEP_S: Final = 0.1
 SLOTS: Final = 4
-RESERVE_S: Final = 3.0
+RESERVE_S: Final = 4.0
 """Seconds kept for the end: reading results and stopping."""
 
 _RESULTS_WITHIN_S: Final = 5.0

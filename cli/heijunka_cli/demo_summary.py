@@ -89,12 +89,12 @@ def condensed(checks: Sequence[Check]) -> Iterator[Check]:
 def _verdict(summary: Summary) -> Iterator[tuple[str, str]]:
     total, off, unfinished = summary.total, len(summary.off), summary.unfinished
     if total.redelivered:
-        alone = f"{total.suspected:,} of them had begun, and were run again alone"
-        yield f"Workers died: {total.redelivered:,} jobs were given back; {alone}.", ""
+        begun = f"{total.suspected:,} had begun, and were run alone"
+        yield f"{total.redelivered:,} jobs were given back by workers that died; {begun}.", ""
     if summary.posted_again:
-        yield f"The web server got {summary.posted_again:,} of its notices twice, and knew them by the job's id.", ""
+        yield f"Notices that the web server got twice, and knew by the job's id: {summary.posted_again:,}.", ""
     if total.poisoned:
-        yield f"{total.poisoned:,} jobs are dead letters because their workers died too often.", ""
+        yield f"Jobs that are dead letters because their workers died too often: {total.poisoned:,}.", ""
     if unfinished:
         yield f"The time was over: {unfinished:,} of {summary.planned:,} jobs have not ended.", "bold red"
     elif off:

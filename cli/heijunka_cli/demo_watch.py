@@ -5,6 +5,7 @@ A look costs one call for each domain. Rates and news are differences between lo
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -96,7 +97,9 @@ class Watch:
         while len(self._seen) > 2 and now - self._seen[1][0] >= PACE_S:
             self._seen.popleft()
         if now - self._pids_at >= _PIDS_EVERY_S:
-            self._pids, self._pids_at = self._workers(), now
+            before, self._pids, self._pids_at = self._pids, self._workers(), now
+            gone = [pid for pid in before if pid not in self._pids and not _lives(pid)]
+            news = (*news, *(f"worker {pid} died; another takes its place" for pid in gone))
         return Moment(elapsed_s, handed_in, total, held, self._rates(), self._pids, news)
 
     def _rates(self) -> dict[str, float]:
@@ -118,7 +121,7 @@ class Watch:
             was, now = before[domain], after[domain]
             if jobs := now.redelivered - was.redelivered:
                 alone = now.suspected - was.suspected
-                news.append(f"{domain}: a worker died; {jobs} jobs given back, {alone} to be run alone")
+                news.append(f"{domain}: {jobs} jobs given back, {alone} of them to be run alone")
             if now.retried > was.retried and self._first("retry"):
                 news.append(f"{domain}: busy customers answer 503; their jobs are tried again")
             if now.dead > was.dead and self._first(f"dead {domain}"):
@@ -130,6 +133,14 @@ class Watch:
         new = event not in self._told
         self._told.add(event)
         return new
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _ended(tally: Tally) -> int:
