@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heijunka.control.health import Finding
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
-_INDENT: Final = " " * 18
+_INDENT: Final = " " * 19
 
 
 @click.command
@@ -58,7 +58,7 @@ def _show(finding: Finding) -> None:
     from heijunka_cli.safe_text import safe_text
 
     status = click.style(f"{finding.status:<4}", fg=_COLOURS[finding.status])
-    click.echo(f"{status}  {safe_text(finding.check):<10}  {_wrapped(safe_text(finding.says, longest=1_000))}")
+    click.echo(f"{status}  {safe_text(finding.check):<11}  {_wrapped(safe_text(finding.says, longest=1_000))}")
     if finding.hint:
         click.echo(f"{_INDENT}{_wrapped('hint: ' + safe_text(finding.hint, longest=1_000))}")
 
@@ -74,4 +74,4 @@ def _wrapped(text: str) -> str:
 def _summary(found: list[Finding]) -> str:
     failed = sum(finding.status == "fail" for finding in found)
     warned = sum(finding.status == "warn" for finding in found)
-    return f"{len(found)} checks: " + (f"{failed} failed, {warned} warned" if failed or warned else "all ok")
+    return f"{len(found)} checks" + (f": {failed} failed, {warned} warned" if failed or warned else ", all ok")
