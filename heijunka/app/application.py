@@ -199,7 +199,7 @@ class Heijunka:
 
     @property
     def control(self) -> Control:
-        """What operators do to its domains: `app.control.dead` …"""
+        """What operators do to its domains, such as `app.control.dead`."""
         from heijunka.control.control import Control
 
         return Control(self.connections.client, self.keys, self._tasks, max_payload=self.max_payload)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from heijunka import commands, wire
+from heijunka.broker import scripts
 from heijunka.broker.client import Client
 from heijunka.broker.command import Command
 from heijunka.clock import Milliseconds
-from heijunka.commands.letters import Amended, Revival, amend, purge, revive, trim
+from heijunka.commands.letters import Amended, Revival, Revived, amend, purge, revive, trim
 from heijunka.keys import DomainKeys
 from tests.fixtures import namespaces
 from tests.fixtures.domain import Domain
 from tests.fixtures.samples import id_of, sample
 from tests.fixtures.server import Driver, driver
-from tests.fixtures.snapshot import SOURCES, snapshot
 from tests.lua.scripts.numbered import copy_of
 
 NEVER = Milliseconds(4_000_000_000_000)
 """A time at which everything is due."""
+
+
+class Sent(msgspec.Struct):
+    """A call that was made: by whom, its number among theirs, and the reply to it."""
+
+    caller: str
+    number: int
+    command: Command[Any]
+    reply: Any
+
 
 callers = st.sampled_from(["ann", "bob"])
 places = st.sampled_from(["h", "n", "l", "n+60000", f"l@{NEVER - 1}"])
@@ -50,8 +64,10 @@ class Letters(RuleBasedStateMachine):
 
     @rule(target=known)
     def bury(self) -> str:
-        """A job is accepted, pulled, and dies."""
-        self.client.execute(commands.enqueue(self.keys, ["h", sample()]))
+        """A job is accepted, and the one that is to run next dies."""
+        job = sample()
+        self.client.execute(commands.enqueue(self.keys, ["h", job]))
+        self.place[id_of(job)] = "job"
         return self.die()
 
     @rule(target=known)
@@ -60,27 +76,27 @@ class Letters(RuleBasedStateMachine):
         return self.die()
 
     @rule(caller=callers, names=st.lists(known, min_size=1, max_size=4), where=places, target=called)
-    def revive(self, caller: str, names: list[str], where: str) -> Command[Any]:
+    def revive(self, caller: str, names: list[str], where: str) -> Sent:
         """An operator retries letters, some of which may be gone or named twice."""
         jobs = {name: self.letter.get(name) for name in names}
         revivals = [Revival(name, where, sample_of(jobs[name])) for name in names]
-        call, reply = self.call(caller, revive(self.keys, revivals))
+        sent = self.send(caller, revive(self.keys, revivals))
         there = {name for name in names if jobs[name] is not None}
-        assert len(names) - len(there) == len(reply.absent)
+        assert len(names) - len(there) == len(sent.reply.absent)
         for name in there:
             self.place[self.letter.pop(name)] = "job"
         self.revived += len(there)
-        return call
+        return sent
 
     @rule(caller=callers, name=known, target=called)
-    def amend_and_forget(self, caller: str, name: str) -> Command[Any]:
+    def amend_and_forget(self, caller: str, name: str) -> Sent:
         """An operator changes a letter."""
         job = self.letter.pop(name, None)
-        call, reply = self.call(caller, amend(self.keys, name, job=sample_of(job), notes=b"n"))
-        assert isinstance(reply, Amended) == (job is not None)
+        sent = self.send(caller, amend(self.keys, name, job=sample_of(job), notes=b"n"))
+        assert isinstance(sent.reply, Amended) == (job is not None)
         if job is not None:
-            self.letter[reply.entry] = job
-        return call
+            self.letter[sent.reply.entry] = job
+        return sent
 
     @rule(target=known)
     def look(self) -> str:
@@ -88,12 +104,12 @@ class Letters(RuleBasedStateMachine):
         return next(reversed(self.letter), "1-1")
 
     @rule(caller=callers, names=st.lists(known, min_size=1, max_size=3), target=called)
-    def purge(self, caller: str, names: list[str]) -> Command[Any]:
+    def purge(self, caller: str, names: list[str]) -> Sent:
         """An operator purges letters."""
-        call, reply = self.call(caller, purge(self.keys, names))
-        assert len({name for name in names if name in self.letter}) == reply.letters
+        sent = self.send(caller, purge(self.keys, names))
+        assert len({name for name in names if name in self.letter}) == sent.reply.letters
         self.purge_of_model(names)
-        return call
+        return sent
 
     @rule(keep=st.integers(0, 4))
     def trim(self, keep: int) -> None:
@@ -102,15 +118,16 @@ class Letters(RuleBasedStateMachine):
         assert len(beyond) == self.client.execute(trim(self.keys, keep=keep)).letters
         self.purge_of_model(beyond)
 
-    @rule(call=called)
-    def replay(self, call: Command[Any]) -> None:
+    @rule(sent=called)
+    def replay(self, sent: Sent) -> None:
         """A call is sent again: its reply was lost, or a copy of it was late."""
-        self.client.execute(call)
-
-    @rule(call=consumes(called))
-    def replay_for_the_last_time(self, call: Command[Any]) -> None:
-        """The same, and nobody will do so again."""
-        self.client.execute(call)
+        reply = self.client.execute(sent.command)
+        if sent.number < self.numbers[sent.caller]:
+            assert commands.Overtaken() == reply
+        elif isinstance(sent.reply, Revived):
+            assert Revived(sent.reply.absent, replayed=True) == reply
+        else:
+            assert sent.reply == reply
 
     @rule()
     def promote(self) -> None:
@@ -119,17 +136,22 @@ class Letters(RuleBasedStateMachine):
 
     @invariant()
     def each_is_in_exactly_one_place(self) -> None:
-        """And where the model says; no letter has a result that says it is dead while it is a job."""
-        state = snapshot(self.redis, self.keys)
-        jobs = [held.job for source in SOURCES for held in getattr(state, source)]
-        jobs += [job for _, _, job in state.scheduled]
-        found = Counter({("letter", id_of(letter.job)): 0 for letter in state.dead})
-        found.update(("letter", id_of(letter.job)) for letter in state.dead)
-        found.update(("job", id_of(job)) for job in jobs)
-        purged = [("purged", job) for job, place in self.place.items() if place == "purged"]
+        """And where the model says; no job has a record that tells who waits for it that it is dead."""
+        jobs = [job for job, place in self.place.items() if place == "job"]
+        with self.redis.pipeline(transaction=True) as looking:
+            looking.xrange(self.keys.dead)
+            looking.zrange(self.keys.scheduled, 0, -1)
+            for stream in self.keys.sources:
+                looking.xrange(stream)
+            looking.exists(*(self.keys.result(wire.id_text(job)) for job in jobs), "none")
+            dead, scheduled, *sources, records = looking.execute()
+        found = Counter(("letter", id_of(fields[b"j"])) for _, fields in dead)
+        found.update(("job", id_of(member[1:])) for member in scheduled)
+        found.update(("job", id_of(fields[b"j"])) for source in sources for _, fields in source)
+        found.update(("purged", job) for job, place in self.place.items() if place == "purged")
 
-        assert Counter((place, job) for job, place in self.place.items()) == found + Counter(purged)
-        assert {wire.id_text(job) for job, place in self.place.items() if place != "job"} == set(state.results)
+        assert Counter((place, job) for job, place in self.place.items()) == found
+        assert 0 == records
 
     @invariant()
     def the_counters_add_up(self) -> None:
@@ -140,11 +162,11 @@ class Letters(RuleBasedStateMachine):
         assert count("enqueued", "revived") == count("dead") + depths.load + depths.scheduled
         assert count("dead") == count("revived", "purged") + depths.dead
 
-    def call(self, caller: str, command: Command[Any]) -> tuple[Command[Any], Any]:
-        """Make an operator's next call; the call, to be sent again, and its reply."""
+    def send(self, caller: str, command: Command[Any]) -> Sent:
+        """Make an operator's next call."""
         self.numbers[caller] += 1
         numbered = copy_of(command, self.keys, number=self.numbers[caller], caller=caller)
-        return numbered, self.client.execute(numbered)
+        return Sent(caller, self.numbers[caller], numbered, self.client.execute(numbered))
 
     def die(self) -> str:
         """Let the next job die; its letter's name, or that of no letter."""
@@ -178,14 +200,57 @@ def sample_of(job_id: bytes | None) -> bytes:
     return Domain.blob(job_id or wire.new_id())
 
 
-def test_every_letter_is_in_exactly_one_place_whatever_happens(redis_url: str) -> None:
+def tried(redis_url: str, **how: Any) -> None:
+    """Run the stories on a server."""
     with Client(redis_url) as client, driver(redis_url) as redis:
-        run_state_machine_as_test(
-            lambda: Letters(client, redis),
-            settings=settings(
-                max_examples=60,
+
+        class OnThisServer(Letters):
+            def __init__(self) -> None:
+                super().__init__(client, redis)
+
+        slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
+        run_state_machine_as_test(OnThisServer, settings=settings(deadline=None, suppress_health_check=slow, **how))
+
+
+def test_every_letter_is_in_exactly_one_place_whatever_happens(redis_url: str) -> None:
+    tried(redis_url, max_examples=60, stateful_step_count=40)
+
+
+@pytest.mark.parametrize(
+    ("script", "right", "wrong"),
+    [
+        ("revive", "if redis.call('XDEL', dead, entry) == 0 then", "if redis.call('XLEN', dead) < 0 then"),
+        ("revive", "if seen == 'replayed' then", "if seen == 'never' then"),
+        ("revive", "redis.call('ZADD', scheduled, due, letter .. job)", "local lost = job .. letter"),
+        ("revive", "redis.call('DEL', results .. id_text(job))", "local kept = results"),
+        ("amend", "redis.call('XDEL', dead, letter)", "local kept = letter"),
+        ("amend", "reply = redis.call('XADD', dead, '*', unpack(fields))", "reply = letter"),
+        ("purge", "redis.call('HINCRBY', stats, 'purged', purged)", "local silent = stats"),
+        ("trim", "redis.call('HINCRBY', stats, 'purged', #beyond)", "local silent = stats"),
+        ("trim", "length - place >= keep", "length - place > keep"),
+    ],
+)
+def test_a_script_with_a_mistake_is_caught(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, script: str, right: str, wrong: str
+) -> None:
+    """So what the stories do not find is not there, or rare."""
+    broken = tmp_path / "lua"
+    shutil.copytree(scripts.folder(), broken)
+    text = (broken / f"{script}.lua").read_text()
+    assert 1 == text.count(right)
+    (broken / f"{script}.lua").write_text(text.replace(right, wrong))
+    monkeypatch.setattr(scripts, "folder", lambda: broken)
+    scripts.load.cache_clear()
+    try:
+        with pytest.raises(AssertionError):
+            tried(
+                redis_url,
+                max_examples=100,
                 stateful_step_count=40,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-            ),
-        )
+                derandomize=True,
+                database=None,
+                phases=[Phase.generate],
+                verbosity=Verbosity.quiet,
+            )
+    finally:
+        scripts.load.cache_clear()

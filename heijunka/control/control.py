@@ -1,0 +1,39 @@
+"""What operators do to an application's domains: the one way in, `app.control`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from heijunka.broker.client import Client
+from heijunka.control.dead import DeadLetters
+from heijunka.control.tasks import KnownTask
+from heijunka.keys import DomainKeys
+
+
+class Control:
+    """An operator's hands.
+
+    Parameters:
+        client: executes commands.
+        keys: the keys of a domain by its name.
+        tasks: the application's tasks by name; without any, arguments are neither typed nor checked.
+        max_payload: the most bytes that the encoded arguments of a call may take.
+
+    Example:
+        >>> app.control.dead.retry("payment", reason="retries", rate="50/s")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Callable[[str], DomainKeys],
+        tasks: Mapping[str, KnownTask],
+        *,
+        max_payload: int,
+    ) -> None:
+        self._client, self._keys, self._tasks, self._max_payload = client, keys, tasks, max_payload
+
+    @property
+    def dead(self) -> DeadLetters:
+        """The dead letters."""
+        return DeadLetters(self._client, self._keys, self._tasks, max_payload=self._max_payload)
