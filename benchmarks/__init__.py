@@ -1,0 +1,1 @@
+"""What Heijunka costs, measured on real processes and a private server: `python -m benchmarks`."""

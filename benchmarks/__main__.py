@@ -1,0 +1,50 @@
+"""`python -m benchmarks [--only NAME …] [--scale 0.1] [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from benchmarks import draining, latency, producing
+from benchmarks.figures import Figure, Scale
+from benchmarks.site import Site, site
+
+MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
+    "single": producing.single,
+    "bulk": producing.bulk,
+    "memory": producing.memory,
+    "latency": latency.idle,
+    "drain": draining.drain,
+    "depth": draining.depth,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and print a line for each figure as soon as it is there."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Heijunka costs.")
+    parser.add_argument("--only", action="append", choices=MEASURES, help="measure only this; may be repeated")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the full sizes, for a quick look")
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which medians are taken")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    asked = parser.parse_args(arguments)
+    scale = Scale(factor=asked.scale, rounds=asked.rounds)
+    with site() as here:
+        if not asked.json:
+            print(
+                f"{platform.python_implementation()} {platform.python_version()}, {here.server} without persistence,"
+                f" {os.cpu_count()} cores, scale {scale.factor:g}, medians of {scale.rounds}"
+            )
+        for name in asked.only or MEASURES:
+            for figure in MEASURES[name](here, scale):
+                shown = json.dumps({"measure": name, **msgspec.to_builtins(figure), "verdict": figure.verdict})
+                print(shown if asked.json else figure.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
