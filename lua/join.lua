@@ -19,6 +19,9 @@ local worker, ttl, now = ARGV[1], tonumber(ARGV[2]), clock(ARGV[3])
 
 sound('ZCARD', { workers })
 sound('XLEN', sources)
-found(sources)
+local refused = found(sources)
+if refused then
+  return refused
+end
 redis.call('ZADD', workers, now + ttl, worker)
 return { 'joined', now + ttl }

@@ -28,8 +28,7 @@ end
 local function read(stream, most)
   local got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
   if got and got.err and string.find(got.err, 'NOGROUP', 1, true) then
-    found({ stream })
-    got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
+    got = found({ stream }) or redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
   end
   return got
 end

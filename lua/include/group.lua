@@ -1,5 +1,6 @@
 -- GROUP, found(sources), pending_of(stream, most, worker): the consumer group that every source is read by.
 -- It starts at 0, not $: jobs that came before the group (or outlived it, after FLUSHALL) are its too.
+-- `found` returns the error that kept it from making the group, if one did.
 -- Without the group nothing is pending; any other trouble is raised, for what is taken for nothing gets lost.
 
 local GROUP = 'workers'

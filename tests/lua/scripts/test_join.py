@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from heijunka import commands
+from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
-from heijunka.errors import WrongKeyType
+from heijunka.errors import RedisDenied, WrongKeyType
 from heijunka.keys import DomainKeys
 from tests.fixtures.fake import Executor, needs_server
 from tests.fixtures.samples import samples
 from tests.fixtures.seed import GROUP, NORMAL, Seed
-from tests.fixtures.server import Driver
+from tests.fixtures.server import Driver, Server
 from tests.fixtures.snapshot import Held, Snapshot, snapshot
 
 pytestmark = needs_server
@@ -74,6 +77,19 @@ def test_the_servers_clock_decides_when_no_time_is_given(client: Executor, redis
     joined = client.execute(commands.join(keys, "w1", ttl=TTL))
 
     assert before + TTL <= joined.expires_ms <= redis.time()[0] * 1_000 + 999 + TTL
+
+
+def test_a_user_who_may_not_make_the_group_does_not_get_a_worker_without_it(
+    fresh_server: Callable[..., Server], keys: DomainKeys
+) -> None:
+    server = fresh_server()
+    with server.driver() as redis:
+        redis.execute_command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "&*", "+@all", "-xgroup|create")
+
+        with Client(server.url.replace("unix://", "unix://limited:any@")) as client, pytest.raises(RedisDenied):
+            client.execute(commands.join(keys, "w1", ttl=TTL, now=NOW))
+
+        assert [] == redis.keys()
 
 
 @pytest.mark.parametrize("name", ["workers", "suspects", "returned:high", "ready:low"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from heijunka import commands
-from heijunka.errors import WrongKeyType
+from heijunka.broker.client import Client
+from heijunka.errors import RedisDenied, WrongKeyType
 from heijunka.keys import SUSPECTS, DomainKeys
 from tests.fixtures.fake import Executor, needs_server
 from tests.fixtures.samples import sample
 from tests.fixtures.seed import GROUP, LOW, NORMAL, RETURNED_HIGH, Seed
-from tests.fixtures.server import Driver
+from tests.fixtures.server import Driver, Server
 from tests.fixtures.snapshot import Snapshot, consumers, snapshot
 
 pytestmark = needs_server
@@ -71,11 +74,28 @@ def test_a_domain_that_was_flushed_lets_everybody_go(client: Executor, redis: Dr
     assert Snapshot() == snapshot(redis, keys)
 
 
+def test_a_user_who_may_not_look_at_what_is_held_does_not_drop_it(
+    fresh_server: Callable[..., Server], keys: DomainKeys
+) -> None:
+    """Not being told of any jobs is not the same as there being none."""
+    server = fresh_server()
+    with server.driver() as redis:
+        Seed(redis, keys).holding("w1")
+        before = snapshot(redis, keys)
+        redis.execute_command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "&*", "+@all", "-xpending")
+
+        with Client(server.url.replace("unix://", "unix://limited:any@")) as client, pytest.raises(RedisDenied):
+            client.execute(commands.leave(keys, "w1"))
+
+        assert before == snapshot(redis, keys)
+
+
 @pytest.mark.parametrize("name", ["workers", "suspects", "ready:low"])
 def test_a_key_of_another_type_keeps_the_worker(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, name: str
 ) -> None:
     seed.worker("w1")
+    redis.xgroup_createconsumer(keys.ready[1], GROUP, "w1")
     redis.set(keys.tag + name, "somebody else's")
     before = snapshot(redis, keys)
 
@@ -83,3 +103,4 @@ def test_a_key_of_another_type_keeps_the_worker(
         client.execute(commands.leave(keys, "w1"))
 
     assert before == snapshot(redis, keys)
+    assert {"w1"} == consumers(redis, keys)

@@ -496,6 +496,20 @@ def test_each_outcome_looks_at_the_keys_it_needs(
     assert before == snapshot(redis, keys)
 
 
+def test_a_source_of_another_type_leaves_the_jobs_of_the_others_with_their_worker(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
+) -> None:
+    seed.worker("w1")
+    first, second = seed.held("w1", HIGH, sample())[0], seed.held("w1", LOW, sample())[0]
+    redis.set(keys.ready[2], "somebody else's")
+    before = snapshot(redis, keys)
+
+    with pytest.raises(WrongKeyType):
+        settle(client, keys, commands.ack(first), commands.ack(second))
+
+    assert before == snapshot(redis, keys)
+
+
 def test_a_full_redis_still_settles(fresh_server: Callable[..., Server], keys: DomainKeys) -> None:
     """Otherwise nothing would ever get less."""
     server = fresh_server()
