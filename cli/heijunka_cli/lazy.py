@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from heijunka_cli.ending import Usage, did_you_mean
+from heijunka_cli.ending import Code, Usage, did_you_mean
 
 
 class LazyGroup(click.Group):
@@ -37,6 +37,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"heijunka_cli.{cmd_name}"), cmd_name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help to who names no command, as the error that it is; Click's versions differ here."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(Code.USAGE)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

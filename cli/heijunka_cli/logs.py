@@ -41,7 +41,7 @@ class Line(logging.Formatter):
         text = super().format(record)  # the message, then traceback and stack
         shown = _BELOW.join(safe_text(line, longest=None) for line in text.rstrip("\n").split("\n"))
         if getattr(record, AT_START, False):
-            return shown if shown.startswith("hint: ") else f"error: {shown}"
+            return self._refusal(shown)
         name = "" if record.name.partition(".")[0] == OURS else f"{safe_text(record.name)}: "
         if not self._colour:
             at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -49,6 +49,12 @@ class Line(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         level = click.style(f"{record.levelname:<7}", fg=_COLOURS.get(record.levelname))
         return f"{click.style(at, dim=True)} {level} {name}{shown}"
+
+    def _refusal(self, shown: str) -> str:
+        label, text = ("hint:", shown[6:]) if shown.startswith("hint: ") else ("error:", shown)
+        if self._colour:
+            label = click.style(label, fg="red" if label == "error:" else None, bold=True)
+        return f"{label} {text}"
 
 
 def set_up(level: str) -> None:

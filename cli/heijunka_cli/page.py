@@ -81,7 +81,7 @@ _CODES: Final = "\n## Exit codes\n\n"
 def page() -> str:
     """The page, in Markdown."""
     codes = _table(("code", "meaning"), [(f"`{code.value}`", code.says) for code in Code])
-    root = click.Context(main, info_name=main.name)
+    root = click.Context(main, info_name=main.name, **main.context_settings)
     checks = _table(("check", "what it looks at"), [(f"`{name}`", text) for name, text in _CHECKS.items()])
     return _HEAD + checks + _CODES + codes + "".join(_described(context) for context in _commands(root))
 

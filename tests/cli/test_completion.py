@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from heijunka_cli.main import SUMMARIES
 from tests.cli.conftest import Call
 
 BASH = shutil.which("bash")
@@ -40,7 +41,7 @@ def test_it_prints_a_script_that_asks_the_command(call: Call, shell: str) -> Non
     ("words", "completed"),
     [
         (["heijunka", "w"], ["worker"]),
-        (["heijunka", ""], ["worker", "enqueue", "doctor", "config", "server", "demo", "completion"]),
+        (["heijunka", ""], list(SUMMARIES)),
         (["heijunka", "worker", "--bu"], ["--burst"]),
         (["heijunka", "config", "s"], ["show"]),
         (["heijunka", "enqueue", "--priority", ""], ["high", "normal", "low"]),

@@ -61,3 +61,10 @@ def test_the_name_of_a_logger_controls_nothing() -> None:
 )
 def test_why_nothing_was_started_is_shown_as_any_commands_error(message: str, shown: str) -> None:
     assert shown == Line(colour=False).format(record(message, level=logging.ERROR, at_start=True))
+
+
+def test_on_a_terminal_it_has_the_same_colour_as_any_commands_error() -> None:
+    line = Line(colour=True)
+
+    assert "\x1b[31m\x1b[1merror:\x1b[0m no" == line.format(record("no", at_start=True))
+    assert "\x1b[1mhint:\x1b[0m look" == line.format(record("hint: look", at_start=True))

@@ -39,7 +39,7 @@ def test_the_page_is_what_the_commands_say() -> None:
 def test_the_page_has_every_command_every_option_and_every_exit_code() -> None:
     sections = {part.partition("`")[0]: part for part in page().split("\n## `")[1:]}
 
-    every = commands(click.Context(main, info_name="heijunka"))
+    every = commands(click.Context(main, info_name="heijunka", **main.context_settings))
     assert [context.command_path for context in every] == list(sections)
     for context in every:
         for parameter in context.command.params:
