@@ -114,18 +114,19 @@ _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_result = msgspec.msgpack.Decoder(Result).decode
 
 
+_VERSION_7: Final = 0x7 << 76 | 0b10 << 62
+_RANDOM: Final = (1 << 76) - 1 ^ 0b11 << 62
+
+
 def new_id() -> bytes:
     """A UUIDv7: 48 bits of milliseconds, the rest random (RFC 9562, section 5.7)."""
-    ms = time.time_ns() // 1_000_000
-    random74 = random.getrandbits(74)
-    return (
-        (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (random74 >> 62) << 64 | 0b10 << 62 | (random74 & (1 << 62) - 1)
-    ).to_bytes(16)
+    return (time.time_ns() // 1_000_000 << 80 | random.getrandbits(80) & _RANDOM | _VERSION_7).to_bytes(16)
 
 
 def id_text(job_id: bytes) -> str:
     """A job's id as people see it."""
-    return str(uuid.UUID(bytes=job_id))
+    text = job_id.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def id_bytes(job_id: str) -> bytes:

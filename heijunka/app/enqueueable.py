@@ -104,8 +104,9 @@ class Enqueueable(Generic[P, R]):
         blob = wire.encode_job(
             wire.Job(wire.FORMAT, job_id, self.name, wire.raw(encoded), 1, self._deadline_ms(), self.call.options)
         )
-        return Outgoing(job_id, self.name, self.task_options.domain, self._where(), blob)
+        return Outgoing(job_id, self.name, self.task_options.domain, self._where, blob)
 
+    @cached_property
     def _where(self) -> str:
         call = self.call
         return where(call.priority or self.task_options.priority, delay_ms=call.delay_ms, at_ms=call.at_ms)
