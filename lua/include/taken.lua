@@ -1,4 +1,4 @@
--- taken(sources, source, entry, charge, rule): take a pending entry from whoever holds it, and tell its fate.
+-- taken(sources, source, entry, blame, rule): take a pending entry from whoever holds it, and tell its fate.
 -- It is deleted and comes back as a new entry, because the entry id is what fences the old holder.
 -- Fields: j job, d deliveries charged, p the priority's letter (of suspects, whose stream has none), o when
 -- its last attempt outlived its limit: who pulls it settles that attempt as failed instead of running it.
@@ -7,7 +7,7 @@
 -- @include announce
 -- @include group
 
-local LETTER = { '', 'h', 'h', 'n', 'n', 'l', 'l' }
+local LETTER = { 'n', 'h', 'h', 'n', 'n', 'l', 'l' }
 
 local function taken(sources, source, entry, blame, rule)
   local stream = sources[source]
@@ -29,7 +29,7 @@ local function taken(sources, source, entry, blame, rule)
     return 'buried'
   end
   local home, fields = sources[source - source % 2], { 'j', job }
-  if deliveries > 0 then
+  if deliveries > 0 or source == 1 then
     home, fields = sources[1], { 'j', job, 'd', deliveries, 'p', field.p }
   end
   if field.o or blame == 'overdue' then

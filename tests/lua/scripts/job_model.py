@@ -24,6 +24,7 @@ class Alive(msgspec.Struct):
         due: when it may run, ms.
         by: who holds it.
         deliveries: how often a worker died while running it.
+        overdue: whether its last attempt outlived its limit.
     """
 
     state: Literal["ready", "suspect", "held", "scheduled"]
@@ -31,6 +32,7 @@ class Alive(msgspec.Struct):
     due: int = 0
     by: str = ""
     deliveries: int = 0
+    overdue: bool = False
 
 
 class JobModel:
@@ -67,7 +69,7 @@ class JobModel:
         """A worker got a job: one that waited, with all that is known of it."""
         alive = self.jobs[entry.job]
         assert alive.state in {"ready", "suspect"}
-        assert (alive.letter, alive.deliveries) == (entry.priority, entry.deliveries)
+        assert (alive.letter, alive.deliveries, alive.overdue) == (entry.priority, entry.deliveries, entry.overdue)
         alive.state, alive.by = "held", worker
 
     def end(self, verb: str, job: bytes, where: str, following: bytes, now: int) -> None:
@@ -81,18 +83,19 @@ class JobModel:
         elif verb == "release":
             self._give_back(job, alive)
 
-    def crash(self, worker: str, started: set[bytes]) -> None:
-        """A worker dies while it runs some of what it holds."""
+    def crash(self, worker: str, started: set[bytes], overdue: set[bytes]) -> None:
+        """A worker dies while it runs some of what it holds, or is killed for running some too long."""
         for job in self.held_by(worker):
             alive = self.jobs.pop(job)
             alive.deliveries += job in started
+            alive.overdue |= job in overdue
             if job in started and alive.deliveries >= MAX_DELIVERIES:
                 self.dead.append(job)
                 self.counted["buried"] += 1
             else:
                 self._give_back(job, alive)
-                self.counted["charged" if job in started else "returned"] += 1
+                self.counted["charged" if job in started else "overdue" if job in overdue else "returned"] += 1
 
     def _give_back(self, job: bytes, alive: Alive) -> None:
         state: Literal["suspect", "ready"] = "suspect" if alive.deliveries else "ready"
-        self.jobs[job] = Alive(state, alive.letter, deliveries=alive.deliveries)
+        self.jobs[job] = Alive(state, alive.letter, deliveries=alive.deliveries, overdue=alive.overdue)

@@ -8,7 +8,6 @@ import pytest
 
 from heijunka import commands
 from heijunka.broker.client import Client
-from heijunka.broker.command import Command
 from heijunka.clock import Milliseconds
 from heijunka.commands.enqueue import where
 from heijunka.errors import RedisFull, ScriptError, WrongKeyType
@@ -18,22 +17,9 @@ from tests.fixtures.samples import sample, samples
 from tests.fixtures.seed import Seed
 from tests.fixtures.server import Driver, Server
 from tests.fixtures.snapshot import Held, Snapshot, snapshot
+from tests.lua.scripts.numbered import copy_of
 
 NOW = Milliseconds(1_700_000_000_000)
-
-
-class Copy:
-    """One and the same numbered call, as it is sent again after a lost reply: `numbered(1, command)`."""
-
-    def __init__(self, command: Command[commands.Accepted | commands.Overtaken], session: str) -> None:
-        assert command.sessions is not None
-        self._command, self._session = command, command.sessions + session
-
-    def __call__(self, number: int) -> Command[commands.Accepted | commands.Overtaken]:
-        command = self._command
-        return Command(
-            command.script, keys=(self._session, *command.keys), args=(number, *command.args), read=command.read
-        )
 
 
 def test_a_job_for_now_waits_in_its_stream_and_wakes_one_worker(
@@ -133,20 +119,21 @@ def test_a_call_for_now_is_told_the_time_of_its_first_entry(client: Executor, re
 
 def test_a_call_that_is_repeated_is_answered_from_memory(client: Executor, redis: Driver, keys: DomainKeys) -> None:
     """The reply was lost; the caller sends the same numbered call again."""
-    call = Copy(commands.enqueue(keys, ["n", sample(), "n+5", sample()], now=NOW), "producer")
-    first = client.execute(call(7))
+    call = commands.enqueue(keys, ["n", sample(), "n+5", sample()], now=NOW)
+    first = client.execute(copy_of(call, keys, number=7))
     before = snapshot(redis, keys)
 
-    again = client.execute(call(7))
+    again = client.execute(copy_of(call, keys, number=7))
 
     assert commands.Accepted(NOW) == first == again
     assert before == snapshot(redis, keys)
 
 
 def test_a_repeated_call_is_told_the_first_ones_time(client: Executor, redis: Driver, keys: DomainKeys) -> None:
-    client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")(1))
+    earlier, later = (commands.enqueue(keys, ["n", sample()], now=Milliseconds(NOW + ms)) for ms in (0, 5_000))
+    client.execute(copy_of(earlier, keys, number=1))
 
-    again = client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=Milliseconds(NOW + 5_000)), "producer")(1))
+    again = client.execute(copy_of(later, keys, number=1))
 
     assert commands.Accepted(NOW) == again
 
@@ -155,12 +142,12 @@ def test_a_copy_that_was_overtaken_does_nothing(
     client: Executor, redis: Driver, keys: DomainKeys, heard: list[str]
 ) -> None:
     """It hung in a network while its caller sent it again and went on."""
-    late = Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")
-    client.execute(late(9))
-    client.execute(late(10))
+    late = commands.enqueue(keys, ["n", sample()], now=NOW)
+    client.execute(copy_of(late, keys, number=9))
+    client.execute(copy_of(late, keys, number=10))
     before = snapshot(redis, keys)
 
-    stale = client.execute(late(9))
+    stale = client.execute(copy_of(late, keys, number=9))
 
     assert commands.Overtaken() == stale
     assert before == snapshot(redis, keys)
@@ -169,24 +156,24 @@ def test_a_copy_that_was_overtaken_does_nothing(
 
 def test_numbers_are_compared_as_numbers(client: Executor, redis: Driver, keys: DomainKeys) -> None:
     """ "10" comes before "9" in text."""
-    call = Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")
-    client.execute(call(9))
+    call = commands.enqueue(keys, ["n", sample()], now=NOW)
+    client.execute(copy_of(call, keys, number=9))
 
-    assert commands.Accepted(NOW) == client.execute(call(10))
+    assert commands.Accepted(NOW) == client.execute(copy_of(call, keys, number=10))
     assert 2 == len(snapshot(redis, keys).ready_normal)
 
 
 def test_callers_do_not_know_of_each_other(client: Executor, redis: Driver, keys: DomainKeys) -> None:
     command = commands.enqueue(keys, ["n", sample()], now=NOW)
 
-    client.execute(Copy(command, "one")(1))
-    client.execute(Copy(command, "two")(1))
+    client.execute(copy_of(command, keys, number=1, caller="one"))
+    client.execute(copy_of(command, keys, number=1, caller="two"))
 
     assert 2 == len(snapshot(redis, keys).ready_normal)
 
 
 def test_a_callers_memory_outlives_any_repetition(client: Executor, redis: Driver, keys: DomainKeys) -> None:
-    client.execute(Copy(commands.enqueue(keys, ["n", sample()], now=NOW), "producer")(1))
+    client.execute(copy_of(commands.enqueue(keys, ["n", sample()], now=NOW), keys, number=1, caller="producer"))
 
     assert 599_000 < redis.pttl(f"{keys.sessions}producer") <= 600_000
 

@@ -7,7 +7,6 @@ happened, everything can be drained in the end and nothing is left.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,16 +24,16 @@ from hypothesis.stateful import (
 
 from heijunka import commands
 from heijunka.broker.client import Client
-from heijunka.broker.command import Command
 from heijunka.clock import Milliseconds
-from heijunka.commands import Accepted, Entry, Lost, Overtaken, Promoted, Pulled, Settled
-from heijunka.commands.settle import Outcome
+from heijunka.commands import Accepted, Entry, Lost, Promoted, Pulled, Settled
 from heijunka.keys import DomainKeys
 from tests.fixtures.namespaces import leaks, namespace_for, remove
-from tests.fixtures.samples import sample, text_of
+from tests.fixtures.samples import sample
 from tests.fixtures.server import Driver, driver
 from tests.fixtures.snapshot import consumers
+from tests.lua.scripts.caller import Caller
 from tests.lua.scripts.job_model import MAX_DELIVERIES, JobModel
+from tests.lua.scripts.outcomes import outcome
 
 R = TypeVar("R")
 
@@ -53,44 +52,6 @@ returns = st.sampled_from([True, True, True, False])
 def some_of(entries: list[Entry]) -> st.SearchStrategy[list[Entry]]:
     """Some of them, at least one if there is one."""
     return st.lists(st.sampled_from(entries), unique=True, min_size=1) if entries else st.just([])
-
-
-class Caller:
-    """Numbers its calls, and can send the last one again."""
-
-    def __init__(self, execute: Callable[[Command[Any]], Any], session: str) -> None:
-        self._execute, self._session, self._number = execute, session, 0
-        self._last: Command[Any] | None = None
-        self._reply: Any = None
-
-    def call(self, command: Command[R]) -> R:
-        self._last, self._number = command, self._number + 1
-        self._reply = reply = self._sent(self._number)
-        return reply  # type: ignore[no-any-return]
-
-    def repeat(self) -> None:
-        """After a lost reply: the answer is the first one's."""
-        reply = self._sent(self._number)
-        if isinstance(self._reply, Settled):
-            assert Settled(self._reply.fenced, replayed=True) == reply
-        else:
-            assert self._reply == reply
-
-    def arrive_late(self) -> None:
-        """A copy of a call before the last."""
-        reply = self._sent(self._number - 1)
-        assert isinstance(reply, Overtaken) or reply == Settled((), replayed=False, overtaken=True)
-
-    def has_called(self) -> bool:
-        return self._last is not None
-
-    def _sent(self, number: int) -> Any:
-        assert self._last is not None
-        assert self._last.sessions is not None
-        keys = (self._last.sessions + self._session, *self._last.keys)
-        return self._execute(
-            Command(self._last.script, keys=keys, args=(number, *self._last.args), read=self._last.read)
-        )
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -120,7 +81,7 @@ class RandomCalls(RuleBasedStateMachine):
         self.leases: dict[str, int] = {}
         self.entries: dict[str, list[Entry]] = {worker: [] for worker in WORKERS}
         self.taken_away: list[Entry] = []
-        self.callers = [Caller(self.client.execute, "producer"), Caller(self.client.execute, "settler")]
+        self.callers = [Caller(self.client, self.keys, "producer"), Caller(self.client, self.keys, "settler")]
         for worker in WORKERS:
             self._join(worker)
 
@@ -208,10 +169,11 @@ class RandomCalls(RuleBasedStateMachine):
 
     @rule(worker=workers, limit=st.integers(1, 5), back=returns, data=st.data())
     def crash(self, worker: str, limit: int, back: bool, data: st.DataObject) -> None:
-        """Its supervisor saw it die, and knows what it was running."""
+        """Its supervisor saw it die or killed it, and knows what it was running, and what of that too long."""
         mine = self.entries[worker]
         started = data.draw(some_of(mine)) if data.draw(st.booleans()) else mine
-        self._recover(worker, "seen", started, limit)
+        overdue = started[: data.draw(st.sampled_from([0, 0, 1, 2]))]
+        self._recover(worker, "seen", [entry for entry in started if entry not in overdue], overdue, limit)
         if back:
             self._join(worker)
 
@@ -222,7 +184,7 @@ class RandomCalls(RuleBasedStateMachine):
         over = {name for name, expires in self.leases.items() if expires <= self.now}
         lapsed: tuple[str, ...] = self.client.execute(commands.lapsed(self.keys, now=self.now))
         assert over == set(lapsed)
-        self._recover(worker, "lapsed", self.entries[worker], limit)
+        self._recover(worker, "lapsed", self.entries[worker], [], limit)
         if back:
             self._join(worker)
 
@@ -305,8 +267,7 @@ class RandomCalls(RuleBasedStateMachine):
         self.client.execute(commands.join(self.keys, worker, ttl=LEASE, now=self.now))
         self.leases[worker] = self.now + LEASE
 
-    def _recover(self, worker: str, death: Any, started: list[Entry], limit: int) -> None:
-        places = [(entry.source, entry.id.decode()) for entry in started]
+    def _recover(self, worker: str, death: Any, started: list[Entry], overdue: list[Entry], limit: int) -> None:
         command = commands.recover(
             self.keys,
             worker,
@@ -314,7 +275,8 @@ class RandomCalls(RuleBasedStateMachine):
             failure=b"the failure",
             max_deliveries=MAX_DELIVERIES,
             keep_ms=1_000,
-            started=places,
+            started=[(entry.source, entry.id.decode()) for entry in started],
+            overdue=[(entry.source, entry.id.decode()) for entry in overdue],
             limit=limit,
             now=self.now,
         )
@@ -326,7 +288,7 @@ class RandomCalls(RuleBasedStateMachine):
             assert "alive" == recovered.state
         else:
             assert "recovered" == recovered.state
-            self.model.crash(worker, {entry.job for entry in started})
+            self.model.crash(worker, {entry.job for entry in started}, {entry.job for entry in overdue})
             self.taken_away = [*self.taken_away, *self.entries[worker]][-20:]
             self.entries[worker] = []
             del self.leases[worker]
@@ -354,24 +316,6 @@ class RandomCalls(RuleBasedStateMachine):
             stats={name.decode(): int(count) for name, count in stats.items()},
             bells=(bell, wake),
         )
-
-
-def outcome(verb: str, entry: Entry, where: str, following: bytes) -> Outcome:
-    """What a worker reports."""
-    match verb:
-        case "done":
-            return commands.done(entry, text_of(entry.job), keep_ms=1_000, result=b"the result")
-        case "dead":
-            text = text_of(entry.job)
-            return commands.dead(entry, text, keep_ms=1_000, failure=b"the failure", reason="retries", job=entry.job)
-        case "retry":
-            return commands.retry(entry, where=where, job=following)
-        case "snooze":
-            return commands.snooze(entry, where=where, job=following)
-        case "release":
-            return commands.release(entry)
-        case _:
-            return commands.ack(entry)
 
 
 def by_place(entries: list[Entry]) -> list[Entry]:

@@ -1,0 +1,60 @@
+"""Outcomes of attempts, as a worker reports them."""
+
+from __future__ import annotations
+
+from heijunka import commands
+from heijunka.clock import Milliseconds
+from heijunka.commands import Entry, Settled
+from heijunka.commands.settle import Outcome
+from heijunka.keys import DomainKeys
+from tests.fixtures.fake import Executor
+from tests.fixtures.samples import text_of
+from tests.fixtures.seed import GROUP
+from tests.fixtures.server import Driver
+from tests.fixtures.snapshot import Snapshot
+
+NOW = Milliseconds(1_700_000_000_000)
+SETTLED = Settled(fenced=(), replayed=False)
+ALONE = Snapshot(workers={"w1": 2_000_000_000_000}, sessions=(b"1 ",))
+"""What is left when a worker has settled its only job, but for the job."""
+
+
+def done(entry: Entry, keep_ms: int = 60_000) -> Outcome:
+    """The attempt returned something."""
+    return commands.done(entry, text_of(entry.job), keep_ms=keep_ms, result=b"the result")
+
+
+def dead(entry: Entry, keep_ms: int = 60_000) -> Outcome:
+    """The attempt was the last one."""
+    return commands.dead(
+        entry, text_of(entry.job), keep_ms=keep_ms, failure=b"the failure", reason="retries", job=entry.job
+    )
+
+
+def outcome(verb: str, entry: Entry, where: str, following: bytes) -> Outcome:
+    """Any outcome, by its verb."""
+    match verb:
+        case "done":
+            return done(entry)
+        case "dead":
+            return dead(entry)
+        case "retry":
+            return commands.retry(entry, where=where, job=following)
+        case "snooze":
+            return commands.snooze(entry, where=where, job=following)
+        case "release":
+            return commands.release(entry)
+        case _:
+            return commands.ack(entry)
+
+
+def settle(client: Executor, keys: DomainKeys, *outcomes: Outcome) -> Settled:
+    """Report outcomes."""
+    return client.execute(commands.settle(keys, outcomes, now=NOW))
+
+
+def take_away(redis: Driver, keys: DomainKeys, entry: Entry) -> None:
+    """What recover does to an entry, but for its return."""
+    stream = keys.sources[entry.source - 1]
+    redis.xack(stream, GROUP, entry.id)
+    redis.xdel(stream, entry.id)
