@@ -20,6 +20,7 @@ from heijunka.commands import Depths
 from heijunka.keys import domain_keys
 from tests.cli import shop
 from tests.cli.conftest import SHOP, Call, Done, Start
+from tests.fixtures.server import Server
 from tests.fixtures.waiting import wait_until
 
 Look = Callable[..., Depths]
@@ -356,3 +357,15 @@ def test_a_wait_that_is_over_ends_with_75_and_leaves_the_job(call: Call, depths:
     assert done.err.splitlines()[1].endswith("has not ended within 0.01 s")
     assert "hint: the job stays enqueued" == done.err.splitlines()[2]
     assert 1 == depths().load
+
+
+def test_a_full_redis_refuses_and_has_written_nothing(call: Call, fresh_server: Callable[..., Server]) -> None:
+    server = fresh_server()
+    server.driver().config_set("maxmemory", "1")
+
+    done = call("enqueue", SHOP, "note", "hi", "--redis-url", server.url)
+
+    assert 69 == done.code
+    assert said(done)[0].startswith("error: Redis is at its maxmemory; nothing was written")
+    assert "hint: raise maxmemory, or let workers drain the queue: they still can" == said(done)[1]
+    assert 0 == server.driver().dbsize()
