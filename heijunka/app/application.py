@@ -17,8 +17,8 @@ from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords, task_name, task_options
 from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
-from heijunka.config import Settings, load_settings
-from heijunka.errors import DefinitionError, DuplicateTask, UnknownTask
+from heijunka.config import SETTINGS, Settings, did_you_mean, load_settings
+from heijunka.errors import DefinitionError, DuplicateTask, UnknownSetting, UnknownTask
 from heijunka.keys import DomainKeys, domain_keys, valid_name
 
 if TYPE_CHECKING:
@@ -54,6 +54,14 @@ class Heijunka:
 
     def __init__(self, name: str = "heijunka", **settings: Any) -> None:
         self.name = valid_name(name, "application")
+        for setting in settings:
+            if setting not in SETTINGS:
+                raise UnknownSetting(
+                    f"there is no setting {setting!r}",
+                    hint=did_you_mean(setting, SETTINGS),
+                    setting=setting,
+                    origin="argument",
+                )
         self._overrides: dict[str, tuple[str, Any]] = {key: ("argument", value) for key, value in settings.items()}
         self._tasks: dict[str, BaseTask[Any, Any]] = {}
         self._around_enqueue: list[AroundEnqueue] = []
@@ -131,8 +139,6 @@ class Heijunka:
         """
         if name in self._tasks:
             return self._tasks[name]
-        from heijunka.config import did_you_mean
-
         raise UnknownTask(f"{self.name} has no task {name!r}", hint=did_you_mean(name, self._tasks), task=name)
 
     def register(self, task: BaseTask[Any, Any]) -> None:
@@ -258,12 +264,6 @@ class TaskDecorator:
 
     def __init__(self, app: Heijunka, options: TaskKeywords) -> None:
         self._app = app
-        unknown = [option for option in options if option not in TaskKeywords.__annotations__]
-        if unknown:
-            from heijunka.config import did_you_mean
-
-            hint = did_you_mean(unknown[0], TaskKeywords.__annotations__)
-            raise DefinitionError(f"@task has no option {unknown[0]!r}", hint=hint)
         self._name = options.get("name")
         self._options = task_options(**options)
 
@@ -282,7 +282,9 @@ class TaskDecorator:
         if not inspect.isfunction(function):
             raise DefinitionError(f"{function!r} is not a function", hint="decorate a def or async def")
         kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
-        task: BaseTask[Any, Any] = kind(self._app, task_name(self._name or function.__name__), function, self._options)
+        task: BaseTask[Any, Any] = kind(
+            self._app, task_name(function.__name__ if self._name is None else self._name), function, self._options
+        )
         self._app.register(task)
         return task
 

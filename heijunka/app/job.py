@@ -90,8 +90,9 @@ class Job(Generic[R]):
             raise ResultTimeout(f"{self.task} {self.id} has not ended within {timeout} s", job_id=self.id)
         end = wire.decode_end(record)
         if isinstance(end, wire.Failure):
+            what = " ".join(f"{end.error_type or 'no error'}: {end.message}".split())
             raise JobFailed(
-                f"{self.task} {self.id} failed ({end.reason}): {end.error_type or 'no error'}: {end.message}",
+                f"{self.task} {self.id} failed ({end.reason}): {what}",
                 job_id=self.id,
                 reason=end.reason,
                 error_type=end.error_type,

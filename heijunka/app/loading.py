@@ -51,6 +51,8 @@ def _module(target: str, path: str) -> ModuleType:
         sys.path.insert(0, str(Path.cwd()))
     if target.endswith(".py") or os.sep in target:
         return _file(Path(target), path)
+    if not all(part.isidentifier() for part in target.split(".")):
+        raise AppNotFound(f"{target!r} is no module", hint="write it as package.module:app", path=path)
     try:
         return importlib.import_module(target)
     except ModuleNotFoundError as error:
@@ -60,10 +62,6 @@ def _module(target: str, path: str) -> ModuleType:
             f"there is no module {error.name!r}",
             hint=f"looked from {Path.cwd()}; write it as package.module:app",
             path=path,
-        ) from error
-    except (ValueError, TypeError) as error:
-        raise AppNotFound(
-            f"{target!r} is no module: {error}", hint="write it as package.module:app", path=path
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 
@@ -130,7 +131,7 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         InvalidName: the domain has other characters than `a-z 0-9 _ . -`.
         InvalidOption: a value is out of its range.
     """
-    final = given.get("no_retry_on", ())
+    known_options(given, TaskKeywords, "@task")
     return TaskOptions(
         domain=valid_name(given.get("domain", DEFAULT_DOMAIN), "domain"),
         priority=_priority(given.get("priority", "normal")),
@@ -139,7 +140,7 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         retry_base_ms=_positive_ms(given.get("retry_base"), "retry_base"),
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
-        no_retry_on=final if isinstance(final, tuple) else (final,),
+        no_retry_on=_exceptions(given.get("no_retry_on", ())),
     )
 
 
@@ -147,8 +148,10 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
     """Check the keywords of `task.options`.
 
     Raises:
-        InvalidOption: a value is out of its range, or `delay` and `at` are both given.
+        InvalidOption: there is no such option, a value is out of its range, `delay` and `at` are both given,
+            or the deadline is before the delay is over.
     """
+    known_options(given, CallKeywords, "task.options()")
     at, deadline, priority = given.get("at"), given.get("deadline"), given.get("priority")
     if at is not None and "delay" in given:
         raise InvalidOption("delay and at exclude each other", option="delay")
@@ -158,14 +161,37 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         priority=None if priority is None else _priority(priority),
     )
+    delay_ms = duration_ms(given.get("delay", 0), option="delay")
+    deadline_in_ms = None if deadline is None or isinstance(deadline, datetime) else _deadline(deadline)
+    if deadline_in_ms is not None and deadline_in_ms <= delay_ms:
+        raise InvalidOption(
+            f"a deadline of {deadline!r} is over before the job may start",
+            hint="the deadline counts from now, like the delay: make it longer",
+            option="deadline",
+        )
     return Call(
         priority=None if priority is None else _priority(priority),
-        delay_ms=duration_ms(given.get("delay", 0), option="delay"),
+        delay_ms=delay_ms,
         at_ms=None if at is None else instant_ms(at),
-        deadline_in_ms=None if deadline is None or isinstance(deadline, datetime) else _deadline(deadline),
+        deadline_in_ms=deadline_in_ms,
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
         options=None if travels == wire.Options() else travels,
     )
+
+
+def known_options(given: Mapping[str, object], known: type, where: str) -> None:
+    """Refuse an option that does not exist; a caller without a type checker would not notice.
+
+    Raises:
+        InvalidOption: with the nearest name.
+    """
+    for option in given:
+        if option not in known.__annotations__:
+            from heijunka.config import did_you_mean
+
+            raise InvalidOption(
+                f"{where} has no option {option!r}", hint=did_you_mean(option, known.__annotations__), option=option
+            )
 
 
 def task_name(name: str) -> str:
@@ -206,6 +232,18 @@ def _kept_ms(value: Duration | Unset | None) -> int | None:
     if isinstance(value, Unset):
         return None
     return 0 if value is None else duration_ms(value, option="keep_result")
+
+
+def _exceptions(value: Any) -> tuple[type[BaseException], ...]:
+    kinds = tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (value,)
+    for kind in kinds:
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            raise InvalidOption(
+                f"no_retry_on names {kind!r}, which is no exception class",
+                hint="write no_retry_on=ValueError or no_retry_on=(ValueError, KeyError)",
+                option="no_retry_on",
+            )
+    return kinds
 
 
 def _attempts(value: Any) -> int | None:

@@ -18,8 +18,7 @@ import hiredis
 
 from heijunka.broker import scripts
 from heijunka.broker.command import Argument, Command
-from heijunka.broker.faults import Again, Unsent, again, wrapped
-from heijunka.errors import HeijunkaError
+from heijunka.broker.faults import Again, Unsent, again, unconfirmed, wrapped
 
 R = TypeVar("R")
 
@@ -87,7 +86,7 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
     """
     script = scripts.load(command.script)
     message = pack(command, script, session)
-    pauses = 0
+    pauses, doubtful = 0, False
     while True:
         reply = yield message
         if not isinstance(reply, Exception):
@@ -98,10 +97,13 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
             if not isinstance(loaded, Exception):
                 continue
             reply, verdict = loaded, again(loaded)
-        if verdict is Again.UNKNOWN and not command.repeatable:
-            verdict = Again.NEVER
+        if verdict is Again.UNKNOWN:
+            doubtful = command.sessions is not None
+            verdict = verdict if command.repeatable else Again.NEVER
         if verdict is Again.NEVER or patience.over():
-            raise _given_up(reply, session, url, script) from _cause(reply)
+            session.renew()
+            error = wrapped(reply, url, script)
+            raise (unconfirmed(error) if doubtful else error) from _cause(reply)
         if verdict is Again.RECONNECT:
             yield RECONNECT
         yield pause(pauses)
@@ -128,11 +130,6 @@ def pause(times: int) -> float:
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
     return random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(times, 10)))  # noqa: S311 - jitter
-
-
-def _given_up(reply: Exception, session: Session, url: str, script: scripts.Script) -> HeijunkaError:
-    session.renew()
-    return wrapped(reply, url, script)
 
 
 def _cause(reply: Exception) -> BaseException:

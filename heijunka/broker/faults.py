@@ -35,6 +35,7 @@ class Again(enum.Enum):
     UNKNOWN = "the connection broke; it may have run"
 
 
+_LOOK = "the call may or may not have been done; look, or repeat it"
 _WAIT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
 _HINTS: dict[str, tuple[type[errors.BrokerError], str]] = {
     "OOM": (errors.RedisFull, "raise maxmemory, or let workers drain the queue: they still can"),
@@ -79,7 +80,7 @@ def wrapped(error: Exception, url: str, script: Script | None) -> errors.Heijunk
         kind, hint = _HINTS[word]
         return kind(f"{errors.default_message(kind)} ({_first_sentence(text)})", hint=hint)
     if isinstance(cause, driver.AuthenticationError):
-        return errors.RedisAuthError(f"Redis at {url} refused the user or password", hint="check the URL")
+        return errors.RedisAuthError(f"Redis at {url} refused the user or password", hint=_HINTS["NOAUTH"][1])
     if isinstance(error, Unsent):
         return errors.RedisUnreachable(
             f"Redis at {url} cannot be reached: {text}",
@@ -88,10 +89,15 @@ def wrapped(error: Exception, url: str, script: Script | None) -> errors.Heijunk
         )
     if isinstance(cause, driver.ResponseError):
         return _answered(text, script)
-    return errors.Unconfirmed(
-        f"Redis at {url} did not answer in time: {text}",
-        hint="the call may or may not have been done; look, or repeat it",
-    )
+    what = "did not answer in time" if isinstance(cause, driver.TimeoutError) else "broke off before it answered"
+    return errors.Unconfirmed(f"Redis at {url} {what}: {text}", hint=_LOOK)
+
+
+def unconfirmed(error: errors.HeijunkaError) -> errors.Unconfirmed:
+    """What a call ends in whose first copy got no reply: how the repetition failed says nothing of that copy."""
+    if isinstance(error, errors.Unconfirmed):
+        return error
+    return errors.Unconfirmed(f"one try got no reply, and the next ended so: {error}", hint=_LOOK)
 
 
 def _answered(text: str, script: Script | None) -> errors.BrokerError:

@@ -17,7 +17,7 @@ import msgspec
 
 from heijunka.worker.spec import WorkerSpec
 
-LOAD_APP: Final = "heijunka.app:load_app"
+LOAD_APP: Final = "heijunka.worker.runnable:prepared_app"
 RUN_WORKER: Final = "heijunka.worker.process:run_worker"
 SET_UP_LOGS: Final = "heijunka.worker.forkserver:set_up_logs"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from heijunka.app import AsyncTask, Heijunka
+from heijunka.app import AsyncTask, Heijunka, load_app
 from heijunka.app.context import CurrentJob
 from heijunka.app.enqueueable import BaseTask
 from heijunka.app.middleware import awrapped, wrapped
@@ -41,6 +41,20 @@ class Runnable(msgspec.Struct, frozen=True):
     retry_cap_ms: int
     keep_result_ms: int
     final: tuple[type[BaseException], ...]
+
+
+def prepared_app(path: str) -> Heijunka:
+    """The application at `path`, with what is wrong in its tasks found now, once, and not in every worker.
+
+    Raises:
+        AppNotFound: there is no such application.
+        DefinitionError: a task's annotations cannot be resolved or decoded.
+        Exception: whatever the module itself raises when it is imported.
+    """
+    app = load_app(path)
+    for task in app.tasks.values():
+        task.signature.prepare()
+    return app
 
 
 def runnables(app: Heijunka) -> dict[str, Runnable]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import types
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from heijunka import Heijunka
+from heijunka.app import load_app
 from heijunka.app.options import Call, call_options
 from heijunka.errors import (
+    AppNotFound,
     DefinitionError,
     DuplicateTask,
     InvalidName,
     InvalidOption,
+    UnknownSetting,
     UnknownTask,
     UnresolvedAnnotation,
 )
@@ -54,21 +59,10 @@ def test_the_same_function_defined_again_takes_its_own_place(app: Heijunka) -> N
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "ä", "x" * 201, "a-b"])
 def test_task_names_are_identifiers(app: Heijunka, name: str) -> None:
-    with pytest.raises(InvalidName) if name else pytest.raises(DuplicateTask):
-        _two_tasks(app, name)
+    with pytest.raises(InvalidName):
 
-
-def _two_tasks(app: Heijunka, name: str) -> None:
-    """An empty name is no name: the function's own counts, and here it is taken."""
-
-    @app.task
-    def task() -> None: ...
-
-    @app.task(name=name)
-    def other() -> None: ...
-
-    @app.task(name="other")
-    def third() -> None: ...
+        @app.task(name=name)
+        def charge() -> None: ...
 
 
 @pytest.mark.parametrize("domain", ["Payment", "a b", "{x}", "", "x" * 65, "a*"])
@@ -91,6 +85,8 @@ def test_domains_have_plain_names(app: Heijunka, domain: str) -> None:
         ("retry_base", -1),
         ("keep_result", "-5m"),
         ("keep_result", float("nan")),
+        ("no_retry_on", "ValueError"),
+        ("no_retry_on", [ValueError, int]),
     ],
 )
 def test_options_out_of_range_are_refused(app: Heijunka, option: str, value: Any) -> None:
@@ -100,7 +96,7 @@ def test_options_out_of_range_are_refused(app: Heijunka, option: str, value: Any
 
 
 def test_an_unknown_option_gets_the_nearest_name(app: Heijunka) -> None:
-    with pytest.raises(DefinitionError, match="no option 'prioritty'") as caught:
+    with pytest.raises(InvalidOption, match="no option 'prioritty'") as caught:
         app.task(prioritty="high")  # type: ignore[call-overload]  # what an untyped caller may write
     assert "priority" in str(caught.value.hint)
 
@@ -117,6 +113,8 @@ def test_an_unknown_option_gets_the_nearest_name(app: Heijunka) -> None:
         ({"deadline": -5}, "deadline"),
         ({"priority": "urgent"}, "priority"),
         ({"attempts": 0}, "attempts"),
+        ({"dleay": "5m"}, "dleay"),
+        ({"delay": "5m", "deadline": "1s"}, "deadline"),
     ],
 )
 def test_a_call_that_asks_for_nonsense_is_refused(given: dict[str, Any], option: str) -> None:
@@ -173,3 +171,36 @@ def test_a_task_keeps_the_face_of_its_function(app: Heijunka) -> None:
     assert ("charge", "Charge an order.", "A1") == (charge.name, charge.__doc__, charge("A1"))
     assert isinstance(charge.__wrapped__, types.FunctionType)  # type: ignore[attr-defined]
     assert ("payment",) == app.domains
+
+
+def test_a_setting_that_does_not_exist_is_refused_where_it_is_written() -> None:
+    with pytest.raises(UnknownSetting) as caught:
+        Heijunka("shop", redis_ulr="redis://localhost")
+    assert "redis_url" in str(caught.value.hint)
+
+
+def test_exceptions_that_are_final_may_come_in_any_collection(app: Heijunka) -> None:
+    given: Any = [ValueError, KeyError]
+
+    @app.task(no_retry_on=given)
+    def charge() -> None: ...
+
+    assert (ValueError, KeyError) == charge.task_options.no_retry_on
+
+
+@pytest.mark.parametrize("mistake", ["raise ValueError('mine')", "1 + 'a'", "import json, nowhere_at_all"])
+def test_what_a_module_raises_itself_is_its_own(mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"mistaken_{uuid4().hex}"
+    (tmp_path / f"{name}.py").write_text(f"{mistake}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises((ValueError, TypeError, ModuleNotFoundError), match=r"mine|unsupported|nowhere_at_all"):
+        load_app(f"{name}:app")
+
+
+@pytest.mark.parametrize(
+    "path", ["", ":app", "..shop", "shop..tasks", "no/such/file.py", "sh op", "nowhere_at_all:app"]
+)
+def test_a_path_that_leads_nowhere_is_told(path: str) -> None:
+    with pytest.raises(AppNotFound):
+        load_app(path)
