@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from heijunka.errors import DefinitionError, NotEncodable, UndecodableArguments, UnresolvedAnnotation
+from heijunka.errors import DefinitionError, NotEncodable, PayloadTooLarge, UndecodableArguments, UnresolvedAnnotation
 
 _PLAIN = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, _PLAIN)
@@ -98,14 +98,27 @@ class Signature:
             return given, {}
         return self._called(given)
 
-    def encode_result(self, value: Any) -> msgspec.Raw:
+    def encode_result(self, value: Any, *, most: int) -> msgspec.Raw:
         """The encoded return value.
+
+        Parameters:
+            value: what the function returned.
+            most: the most bytes it may take.
 
         Raises:
             NotEncodable: it has a type that cannot be encoded.
+            PayloadTooLarge: it takes more than `most` bytes.
         """
         try:
-            return msgspec.Raw(_encode(value))
+            encoded = _encode(value)
+            if len(encoded) > most:
+                raise PayloadTooLarge(
+                    f"the return value of {self.task} takes {len(encoded):,} bytes, more than max_result, {most:,}",
+                    hint="store the data elsewhere and return its key, or raise max_result",
+                    size=len(encoded),
+                    limit=most,
+                )
+            return msgspec.Raw(encoded)
         except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
             raise NotEncodable(f"the return value of {self.task}: {error}", task=self.task) from error
 

@@ -11,7 +11,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 import hiredis
@@ -58,11 +58,13 @@ class Patience:
 
     Parameters:
         seconds: in all; None for ever.
+        told: told of every failed try that is going to be repeated, so that a long wait is not a silent one.
     """
 
-    __slots__ = ("_until",)
+    __slots__ = ("_until", "told")
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, seconds: float | None, *, told: Callable[[Exception], None] = lambda _: None) -> None:
+        self.told = told
         self._until = None if seconds is None else time.monotonic() + seconds
 
     def end_in(self, seconds: float) -> None:
@@ -104,6 +106,7 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
             session.renew()
             error = wrapped(reply, url, script)
             raise (unconfirmed(error) if doubtful else error) from _cause(reply)
+        patience.told(reply)
         if verdict is Again.RECONNECT:
             yield RECONNECT
         yield pause(pauses)

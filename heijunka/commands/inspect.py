@@ -25,8 +25,8 @@ class Depths(msgspec.Struct, frozen=True):
         load: ready + suspects + running.
         counters: enqueued; ack, done, retry, snooze, dead, release of settled attempts; returned, charged, buried,
             overdue, gone (deleted by somebody else) of what dead workers held; revived (made jobs again) and
-            purged of dead letters. They add up: enqueued + revived = ack + done + dead + buried + gone + load + scheduled, and
-            dead + buried = revived + purged + dead letters.
+            purged of dead letters. They add up: enqueued + revived = ack + done + dead + buried + gone + load
+            + scheduled, and dead + buried = revived + purged + dead letters.
     """
 
     ready: dict[Priority, int]

@@ -112,7 +112,7 @@ class Pipeline:
         if keep_ms == 0:
             return commands.ack(attempt.entry)
         try:
-            encoded = attempt.runnable.signature.encode_result(value)
+            encoded = attempt.runnable.signature.encode_result(value, most=attempt.runnable.max_result)
         except HeijunkaError as error:
             return self._dead(attempt, "result", error)
         result = wire.Result(wire.FORMAT, "done", encoded, attempt.job.attempt, self._worker, wall_ms())

@@ -28,6 +28,7 @@ class Runnable(msgspec.Struct, frozen=True):
         retry_base_ms: bound of the first pause.
         retry_cap_ms: longest bound.
         keep_result_ms: how long results are kept; 0 for not at all.
+        max_result: the most bytes that an encoded result may take.
         final: exceptions that are not retried.
     """
 
@@ -40,6 +41,7 @@ class Runnable(msgspec.Struct, frozen=True):
     retry_base_ms: int
     retry_cap_ms: int
     keep_result_ms: int
+    max_result: int
     final: tuple[type[BaseException], ...]
 
 
@@ -81,6 +83,7 @@ def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
         retry_base_ms=_first(asked.retry_base_ms, settings.retry_base_ms),
         retry_cap_ms=_first(asked.retry_cap_ms, settings.retry_cap_ms),
         keep_result_ms=_first(asked.keep_result_ms, settings.keep_result_ms),
+        max_result=settings.max_result,
         final=tuple(kind for kind in asked.no_retry_on if not issubclass(kind, Steer)),
     )
 

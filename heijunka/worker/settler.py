@@ -27,6 +27,7 @@ from heijunka.worker.fatal import essential
 log: Final = logging.getLogger("heijunka.worker")
 
 BATCH: Final = 500
+COMPLAIN_EVERY_S: Final = 5.0
 GATHER_S: Final = 0.005
 FAREWELL_S: Final = 5.0
 
@@ -48,7 +49,8 @@ class Settler:
         self._channel, self._keys, self._busy = channel, keys, busy
         self._outbox: deque[tuple[Entry, Outcome]] = deque()
         self._filled = threading.Event()
-        self._patience = Patience(None)
+        self._patience = Patience(None, told=self._troubled)
+        self._complained_s = -COMPLAIN_EVERY_S
         self._stopping = False
         self._thread = essential(self._run, "settler")
         self.held: dict[tuple[int, bytes], Entry] = {}
@@ -92,6 +94,11 @@ class Settler:
                     return
             if self._stopping:
                 return
+
+    def _troubled(self, error: Exception) -> None:
+        if time.monotonic() - self._complained_s >= COMPLAIN_EVERY_S:
+            self._complained_s = time.monotonic()
+            log.error("cannot settle yet, and keep trying: %s", error)
 
     def _settled(self, batch: list[tuple[Entry, Outcome]]) -> bool:
         command = commands.settle(self._keys, [outcome for _, outcome in batch])

@@ -114,6 +114,12 @@ def odd_result() -> object:
 
 
 @app.task(domain="payment")
+def long_text(characters: int) -> str:
+    """Return much."""
+    return "x" * characters
+
+
+@app.task(domain="payment")
 def whoami() -> dict[str, str | int | None]:
     """Tell what the context says."""
     job = current_job()

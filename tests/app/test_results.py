@@ -25,6 +25,7 @@ from tests.app.shop import (
     flaky,
     forget,
     greet,
+    long_text,
     odd_result,
     print_out,
     refuse,
@@ -138,6 +139,17 @@ def test_a_result_that_cannot_be_encoded_is_told(run: Callable[..., int]) -> Non
 
     with pytest.raises(JobFailed, match="cannot be encoded"):
         job.result(timeout=5)
+
+
+def test_a_result_that_is_too_large_is_told_with_its_size(run: Callable[..., int]) -> None:
+    fits, large = long_text.enqueue(262_000), long_text.enqueue(300_000)
+
+    run()
+
+    assert 262_000 == len(fits.result(timeout=5))
+    with pytest.raises(JobFailed, match=r"takes 300,005 bytes, more than max_result, 262,144") as caught:
+        large.result(timeout=5)
+    assert "result" == caught.value.reason
 
 
 def test_a_task_without_results_says_so(run: Callable[..., int], depths: Callable[[str], Depths]) -> None:

@@ -22,10 +22,12 @@ AWAY = unsent(driver.ConnectionError("Error 111 connecting"))
 DONE = [b"accepted", 1_700_000_000_000]
 
 
-def told(*answers: Any, seconds: float | None = None) -> tuple[object, list[object]]:
+def told(*answers: Any, seconds: float | None = None) -> tuple[object, list[Any]]:
     """What a numbered call comes to when its tries meet `answers`, and what it sent or did instead."""
     steps = talk(commands.enqueue(KEYS, ["n", b"job"]), Session(), Patience(seconds), "redis://here")
-    waiting, done, answer = list(answers), [], None
+    waiting = list(answers)
+    done: list[Any] = []
+    answer: Any = None
     try:
         while True:
             action = steps.send(answer)
@@ -50,7 +52,7 @@ def test_an_emptied_script_cache_is_filled_and_the_call_repeated() -> None:
     end, sent = told(driver.NoScriptError("No matching script"), b"sha", DONE)
 
     assert Accepted(1_700_000_000_000) == end
-    assert scripts.load("enqueue").source.encode() in bytes(sent[1])  # type: ignore[call-overload]  # bytes were sent
+    assert scripts.load("enqueue").source.encode() in bytes(sent[1])
     assert sent[0] == sent[2]
 
 
