@@ -60,7 +60,7 @@ class Choice(msgspec.Struct, frozen=True):
         return (
             (not self.task or letter.task == self.task)
             and (not self.reason or letter.reason == self.reason)
-            and letter.fingerprint.startswith(self.fingerprint)
+            and (not self.fingerprint or letter.fingerprint.startswith(self.fingerprint))
         )
 
     def span(self, now_ms: int) -> tuple[str, str]:

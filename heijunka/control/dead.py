@@ -163,7 +163,7 @@ class DeadLetters:
     ) -> Retried:
         """Make letters jobs again, with all their attempts before them.
 
-        Each letter goes in the very step in which its job comes back. It happens in batches of up to 500; when a
+        Each letter goes in the very step in which its job comes back. It happens in batches of up to 200; when a
         batch fails, those before it have happened, and the same call again goes on where it ended.
 
         Parameters:

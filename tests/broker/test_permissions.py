@@ -9,24 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from heijunka import commands, wire
+from heijunka import Heijunka, commands, wire
 from heijunka.broker.client import Client
 from heijunka.broker.subscription import Subscription
 from heijunka.clock import Milliseconds
 from heijunka.commands.enqueue import where
 from heijunka.errors import RedisDenied
 from heijunka.keys import DomainKeys
+from tests.fixtures.letters import bury
 from tests.fixtures.server import Server, driver
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 
 
 def allowed(who: str) -> list[str]:
-    """The commands that the page names for `producers` or `workers`."""
+    """The commands that the page names for `producers`, `workers` or `operators`, each with those of the rows above."""
     page = PAGE.read_text().replace("\\|", "¦")
-    rows = dict(re.findall(r"^\| (producers|workers) \|[^|]+\|[^|]+\| (.*) \|$", page, re.MULTILINE))
-    words = re.findall(r"`([^`]+)`", rows[who])
-    return [word.replace("¦", "|") for word in (allowed("producers") if who == "workers" else []) + words]
+    rows = dict(re.findall(r"^\| (producers|workers|operators)\b[^|]*\|[^|]+\|[^|]+\| (.*) \|$", page, re.MULTILINE))
+    everybody = list(rows)
+    named = [word for row in everybody[: everybody.index(who) + 1] for word in re.findall(r"`([^`]+)`", rows[row])]
+    return [word.replace("¦", "|") for word in named]
 
 
 def url_for(server: Server, who: str, *, without: str = "") -> str:
@@ -104,6 +106,22 @@ def test_what_the_page_allows_suffices(fresh_server: Callable[..., Server]) -> N
         waiter.join(20)
         waiting.close()
         assert [b"kept"] == ends
+
+
+def test_what_the_page_allows_operators_suffices(fresh_server: Callable[..., Server]) -> None:
+    server, keys = fresh_server(), DomainKeys("shop", "payment")
+    with driver(server.url) as looking:
+        buried = [bury(looking, keys) for _ in range(6)]
+
+    with Heijunka("shop", redis_url=url_for(server, "operators")) as app:
+        dead = app.control.dead
+        assert buried[::-1] == [letter.entry for letter in dead.letters("payment", newest=True, newer_than="1h")]
+        assert buried[0] == dead.letter("payment", dead.letter("payment", buried[0]).id).entry
+        dead.edit("payment", buried[0], change={"cents": 7})
+        assert 1 == dead.retry("payment", only=[buried[1]]).letters
+        assert 2 == dead.retry("payment", rate="1/h", limit=2).letters
+        assert 1 == dead.purge("payment", limit=1)
+        assert 1 == dead.trim("payment", keep=1)
 
 
 @pytest.mark.parametrize("without", ["xadd", "evalsha"])

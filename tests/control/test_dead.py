@@ -19,6 +19,7 @@ from heijunka.clock import Milliseconds
 from heijunka.commands.letters import MOST, Revival, revive
 from heijunka.control.dead import DeadLetters, Group, Retried
 from heijunka.control.letter import Letter, Note
+from heijunka.control.reading import BATCH
 from heijunka.errors import (
     InvalidName,
     InvalidOption,
@@ -364,18 +365,18 @@ def test_a_job_that_cannot_be_decoded_goes_back_as_it_is(dead: DeadLetters, redi
 def test_more_letters_than_a_call_takes_go_in_batches_and_a_limit_holds(
     dead: DeadLetters, app: Heijunka, redis: Driver, keys: DomainKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs = samples(2 * MOST + 7)
+    jobs = samples(3 * BATCH)
     for job in jobs:
         bury(redis, keys, job)
     calls = calls_of(app.connections.client, monkeypatch)
 
-    retried = dead.retry("payment", limit=MOST + 5)
+    retried = dead.retry("payment", limit=2 * BATCH + 5)
 
-    assert Retried(MOST + 5) == retried
-    assert [3 * MOST + 1, 3 * 5 + 1] == [len(call.args) for call in calls if call.script == "revive"]
+    assert Retried(2 * BATCH + 5) == retried
+    assert [3 * BATCH + 1, 3 * BATCH + 1, 3 * 5 + 1] == [len(call.args) for call in calls if call.script == "revive"]
     state = snapshot(redis, keys)
-    assert jobs[: MOST + 5] == [held.job for held in state.ready_high]
-    assert jobs[MOST + 5 :] == [letter.job for letter in state.dead]
+    assert jobs[: 2 * BATCH + 5] == [held.job for held in state.ready_high]
+    assert jobs[2 * BATCH + 5 :] == [letter.job for letter in state.dead]
 
 
 def test_large_letters_go_in_smaller_batches(
@@ -392,7 +393,7 @@ def test_large_letters_go_in_smaller_batches(
 def test_what_dies_again_meanwhile_is_not_retried_by_the_same_call(
     dead: DeadLetters, app: Heijunka, redis: Driver, keys: DomainKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for job in samples(MOST + 1):
+    for job in samples(BATCH + 1):
         bury(redis, keys, job)
     execute, again = app.connections.client.execute, list[str]()
 
@@ -404,7 +405,7 @@ def test_what_dies_again_meanwhile_is_not_retried_by_the_same_call(
 
     monkeypatch.setattr(app.connections.client, "execute", dying)
 
-    assert Retried(MOST + 1) == dead.retry("payment")
+    assert Retried(BATCH + 1) == dead.retry("payment")
     assert again == entries(redis, keys)
 
 
