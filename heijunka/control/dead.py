@@ -334,9 +334,11 @@ class DeadLetters:
 
     def _priority(self, letter: Letter) -> Priority:
         asked = letter.job.options.priority if letter.job is not None and letter.job.options is not None else None
+        for priority in PRIORITIES:
+            if priority == asked:
+                return priority
         task = self._tasks.get(letter.task)
-        known = [priority for priority in PRIORITIES if priority == asked]
-        return known[0] if known else "normal" if task is None else task.task_options.priority
+        return task.task_options.priority if task is not None else "normal"
 
 
 def _confirmed(reply: T | Overtaken) -> T:
