@@ -56,7 +56,8 @@ def test_a_killed_worker_is_charged_what_it_ran_and_the_rest_returns_as_it_was(h
     host.let_go()
     wait_until(lambda: host.depths().load == 0)
     assert {"ack": 4, "returned": 3, "charged": 1, "release": 0, "buried": 0} == counted(host.depths())
-    assert f"{victim['worker']} was killed by SIGKILL: 3 jobs returned, 1 charged, 0 overdue, 0 dead-lettered" in host.log()
+    what = "3 jobs returned, 1 charged, 0 overdue, 0 dead-lettered"
+    assert f"{victim['worker']} was killed by SIGKILL: {what}" in host.log()
     wait_until(lambda: host.depths().workers == 1)
     [folder] = host.boards()
     wait_until(lambda: [f"{again['worker']}.board"] == [path.name for path in folder.iterdir()])
