@@ -114,6 +114,9 @@ _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_result = msgspec.msgpack.Decoder(Result).decode
 
 
+_BEFORE_ID: Final = _encode(Job(FORMAT, bytes(16), "", NOTHING))[:4]
+_FIRST: Final = _encode(1)
+
 _VERSION_7: Final = 0x7 << 76 | 0b10 << 62
 _RANDOM: Final = (1 << 76) - 1 ^ 0b11 << 62
 
@@ -121,6 +124,14 @@ _RANDOM: Final = (1 << 76) - 1 ^ 0b11 << 62
 def new_id() -> bytes:
     """A UUIDv7: 48 bits of milliseconds, the rest random (RFC 9562, section 5.7)."""
     return (time.time_ns() // 1_000_000 << 80 | random.getrandbits(80) & _RANDOM | _VERSION_7).to_bytes(16)
+
+
+def new_ids(count: int) -> list[bytes]:
+    """Several at once: the bits of all are drawn together, in less than half the time."""
+    each = (time.time_ns() // 1_000_000 << 80 | _VERSION_7).to_bytes(16) * count
+    chance = random.getrandbits(128 * count) & int.from_bytes(_RANDOM.to_bytes(16) * count)
+    ids = (int.from_bytes(each) | chance).to_bytes(16 * count)
+    return [ids[at : at + 16] for at in range(0, len(ids), 16)]
 
 
 def id_text(job_id: bytes) -> str:
@@ -146,6 +157,34 @@ def id_ms(job_id: bytes) -> int:
 def encode_job(job: Job) -> bytes:
     """A job's blob."""
     return _encode(job)
+
+
+class Envelope:
+    r"""What the blobs of all first attempts of one kind of call share, encoded once.
+
+    A new job's blob is then put together from bytes, in a third of the time that encoding it anew takes.
+
+    Parameters:
+        task: the task's name.
+        options: what differs from the task, or None.
+
+    Example:
+        >>> job = Job(FORMAT, new_id(), "charge", raw(b"\x80"))
+        >>> Envelope("charge", None).sealed(job.id, b"\x80", None) == encode_job(job)
+        True
+    """
+
+    __slots__ = ("_dateless", "_options", "_task")
+
+    def __init__(self, task: str, options: Options | None) -> None:
+        self._task, self._options = _encode(task), _encode(options)
+        self._dateless = _FIRST + _encode(None) + self._options
+
+    def sealed(self, job_id: bytes, args: bytes, deadline_ms: int | None) -> bytes:
+        """The blob of a new job with the encoded `args`; see `Job`."""
+        if deadline_ms is None:
+            return b"".join((_BEFORE_ID, job_id, self._task, args, self._dateless))
+        return b"".join((_BEFORE_ID, job_id, self._task, args, _FIRST, _encode(deadline_ms), self._options))
 
 
 def decode_job(blob: bytes) -> Job:

@@ -6,9 +6,9 @@ parameters. What one call wants differently is said with `options(...)`, which a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from heijunka import wire
 from heijunka.app.job import Job
@@ -26,6 +26,8 @@ R = TypeVar("R")
 
 Arguments = tuple[Any, ...] | Mapping[str, Any]
 """One call of `enqueue_many`: a tuple of positional arguments, or a mapping of keyword arguments."""
+
+NO_KEYWORDS: Final[Mapping[str, Any]] = {}
 
 
 class Enqueueable(Generic[P, R]):
@@ -52,12 +54,14 @@ class Enqueueable(Generic[P, R]):
             >>> job.result(timeout=5)  # doctest: +SKIP
         """
         outgoing = self._outgoing(args, kwargs)
-        return self._job(outgoing, self.app.send((outgoing,)))
+        return Job(self, outgoing.job_id, self.app.send((outgoing,)))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`."""
+        if self.call.deadline_in_ms is not None:
+            await self.app.aserver_ms()  # or `_deadline_ms` would ask Redis, and the event loop stand still
         outgoing = self._outgoing(args, kwargs)
-        return self._job(outgoing, await self.app.asend((outgoing,)))
+        return Job(self, outgoing.job_id, await self.app.asend((outgoing,)))
 
     def enqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000.
@@ -75,12 +79,14 @@ class Enqueueable(Generic[P, R]):
             >>> charge.enqueue_many([(order, amount) for order, amount in due])  # doctest: +SKIP
         """
         outgoing = self._many(calls)
-        return [self._job(one, at_ms) for one, at_ms in zip(outgoing, self.app.send_many(outgoing), strict=True)]
+        return self._jobs(outgoing, self.app.send_many(outgoing))
 
     async def aenqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`."""
+        if self.call.deadline_in_ms is not None:
+            await self.app.aserver_ms()
         outgoing = self._many(calls)
-        return [self._job(one, at_ms) for one, at_ms in zip(outgoing, await self.app.asend_many(outgoing), strict=True)]
+        return self._jobs(outgoing, await self.app.asend_many(outgoing))
 
     def job(self, job_id: str) -> Job[R]:
         """A handle of a job of this task by its id, e.g. from a log.
@@ -88,9 +94,33 @@ class Enqueueable(Generic[P, R]):
         Raises:
             ValueError: the text is no job id.
         """
-        return Job(self.app, wire.id_bytes(job_id), self.task_options.domain, self.signature, None, kept=self._kept)
+        return Job(self, wire.id_bytes(job_id), None)
 
     def _outgoing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Outgoing:
+        encoded, job_id = self._encoded(args, kwargs), wire.new_id()
+        blob = self._envelope.sealed(job_id, encoded, self._deadline_ms())
+        return Outgoing(job_id, self.name, self.task_options.domain, self._where, blob)
+
+    def _many(self, calls: Iterable[Arguments]) -> list[Outgoing]:
+        many = [self._encoded_call(call) for call in calls]
+        sealed, deadline_ms = self._envelope.sealed, self._deadline_ms()
+        name, domain, place = self.name, self.task_options.domain, self._where
+        return [
+            Outgoing(job_id, name, domain, place, sealed(job_id, encoded, deadline_ms))
+            for job_id, encoded in zip(wire.new_ids(len(many)), many, strict=True)
+        ]
+
+    def _encoded_call(self, call: Arguments) -> bytes:
+        if isinstance(call, tuple):
+            return self._encoded(call, NO_KEYWORDS)
+        if isinstance(call, Mapping):
+            return self._encoded((), call)
+        raise TypeError(
+            f"{self.name}.enqueue_many() takes tuples of positional or mappings of keyword arguments, "
+            f"not {type(call).__name__}: write ({call!r},)"
+        )
+
+    def _encoded(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         encoded = self.signature.encode(args, kwargs)
         if len(encoded) > self.app.max_payload:
             raise PayloadTooLarge(
@@ -100,41 +130,28 @@ class Enqueueable(Generic[P, R]):
                 size=len(encoded),
                 limit=self.app.max_payload,
             )
-        job_id = wire.new_id()
-        blob = wire.encode_job(
-            wire.Job(wire.FORMAT, job_id, self.name, wire.raw(encoded), 1, self._deadline_ms(), self.call.options)
-        )
-        return Outgoing(job_id, self.name, self.task_options.domain, self._where, blob)
+        return encoded
 
     @cached_property
     def _where(self) -> str:
         call = self.call
         return where(call.priority or self.task_options.priority, delay_ms=call.delay_ms, at_ms=call.at_ms)
 
+    @cached_property
+    def _envelope(self) -> wire.Envelope:
+        return wire.Envelope(self.name, self.call.options)
+
     def _deadline_ms(self) -> int | None:
         if self.call.deadline_in_ms is not None:
             return self.app.server_ms() + self.call.deadline_in_ms
         return self.call.deadline_at_ms
 
-    def _many(self, calls: Iterable[Arguments]) -> list[Outgoing]:
-        outgoing = []
-        for call in calls:
-            if isinstance(call, tuple):
-                outgoing.append(self._outgoing(call, {}))
-            elif isinstance(call, Mapping):
-                outgoing.append(self._outgoing((), call))
-            else:
-                raise TypeError(
-                    f"{self.name}.enqueue_many() takes tuples of positional or mappings of keyword arguments, "
-                    f"not {type(call).__name__}: write ({call!r},)"
-                )
-        return outgoing
-
-    def _job(self, outgoing: Outgoing, at_ms: int) -> Job[R]:
-        return Job(self.app, outgoing.job_id, outgoing.domain, self.signature, at_ms, kept=self._kept)
+    def _jobs(self, outgoing: Sequence[Outgoing], accepted_ms: Iterable[int]) -> list[Job[R]]:
+        return [Job(self, one.job_id, at_ms) for one, at_ms in zip(outgoing, accepted_ms, strict=True)]
 
     @cached_property
-    def _kept(self) -> bool:
+    def keeps_results(self) -> bool:
+        """Whether the results of its jobs are kept for who waits for them."""
         asked = self.call.options.keep_result_ms if self.call.options is not None else None
         for keep_ms in (asked, self.task_options.keep_result_ms, self.app.settings.keep_result_ms):
             if keep_ms is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from heijunka import wire
-from heijunka.app.signature import Signature
 from heijunka.errors import JobFailed, ResultNotKept, ResultTimeout
 
 if TYPE_CHECKING:
-    from heijunka.app.application import Heijunka
+    from heijunka.app.enqueueable import Enqueueable
     from heijunka.app.locate import Place
 
 R = TypeVar("R")
@@ -18,19 +17,19 @@ R = TypeVar("R")
 class Job(Generic[R]):
     """A handle of one enqueued call.
 
+    Parameters:
+        call: the task, as it was called.
+        job_id: 16 bytes.
+
     Attributes:
-        domain: whose queue it went to.
         accepted_ms: when Redis accepted it, ms since the epoch by Redis's clock; None for a handle that
             was made from an id.
     """
 
-    __slots__ = ("_app", "_id", "_kept", "_signature", "accepted_ms", "domain")
+    __slots__ = ("_call", "_id", "accepted_ms")
 
-    def __init__(
-        self, app: Heijunka, job_id: bytes, domain: str, signature: Signature, accepted_ms: int | None, *, kept: bool
-    ) -> None:
-        self._app, self._id, self._signature, self._kept = app, job_id, signature, kept
-        self.domain, self.accepted_ms = domain, accepted_ms
+    def __init__(self, call: Enqueueable[Any, R], job_id: bytes, accepted_ms: int | None) -> None:
+        self._call, self._id, self.accepted_ms = call, job_id, accepted_ms
 
     @property
     def id(self) -> str:
@@ -40,7 +39,12 @@ class Job(Generic[R]):
     @property
     def task(self) -> str:
         """The task's name."""
-        return self._signature.task
+        return self._call.name
+
+    @property
+    def domain(self) -> str:
+        """Whose queue it went to."""
+        return self._call.task_options.domain
 
     def result(self, timeout: float | None = None) -> R:
         """Wait until the job has ended and return what it returned. Nothing is polled meanwhile.
@@ -54,12 +58,14 @@ class Job(Generic[R]):
             ResultNotKept: its task keeps no results.
         """
         self._must_keep()
-        return self._opened(self._app.connections.subscription.wait(self._key, timeout), timeout)
+        return self._opened(self._call.app.connections.subscription.wait(self._key, timeout), timeout)
 
     async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 - the same signature as `result`
         """Wait until the job has ended and return what it returned. See `result`."""
         self._must_keep()
-        return self._opened(await self._app.connections.subscription.awaited(self._key, timeout), timeout)
+        return self._opened(
+            await (await self._call.app.connections.opened()).subscription.awaited(self._key, timeout), timeout
+        )
 
     def status(self) -> Place:
         """Where the job is now.
@@ -69,20 +75,23 @@ class Job(Generic[R]):
         """
         from heijunka.app.locate import located
 
-        return located(self._app.connections.client, self._app.keys(self.domain), self._id, self.accepted_ms)
+        app = self._call.app
+        return located(app.connections.client, app.keys(self.domain), self._id, self.accepted_ms)
 
     async def astatus(self) -> Place:
         """Where the job is now. See `status`."""
         from heijunka.app.locate import alocated
 
-        return await alocated(self._app.connections.aclient, self._app.keys(self.domain), self._id, self.accepted_ms)
+        app = self._call.app
+        aclient = (await app.connections.opened()).aclient
+        return await alocated(aclient, app.keys(self.domain), self._id, self.accepted_ms)
 
     @property
     def _key(self) -> str:
-        return self._app.keys(self.domain).result(self.id)
+        return self._call.app.keys(self.domain).result(self.id)
 
     def _must_keep(self) -> None:
-        if not self._kept:
+        if not self._call.keeps_results:
             raise ResultNotKept(f"task {self.task} keeps no results", hint='give it keep_result="10m"', job_id=self.id)
 
     def _opened(self, record: bytes | None, timeout: float | None) -> R:
@@ -99,7 +108,7 @@ class Job(Generic[R]):
                 error_message=end.message,
                 traceback=end.traceback,
             )
-        value: R = self._signature.decode_result(end.value)
+        value: R = self._call.signature.decode_result(end.value)
         return value
 
     def __eq__(self, other: object) -> bool:

@@ -14,7 +14,7 @@ BATCH: Final = 1_000
 """Jobs of one call at most."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One encoded call.
 
     Attributes:
