@@ -38,7 +38,7 @@ def test_ids_made_at_once_are_as_good_as_those_made_one_by_one(count: int) -> No
     assert all(before <= wire.id_ms(one) <= after for one in ids)
     if count == 1_000:  # every bit that is not fixed is drawn: of a thousand ids each is set in some, and not in others
         drawn = [int.from_bytes(one) for one in ids]
-        assert 74 == bin(_either(drawn) & ~_all(drawn) & (1 << 80) - 1).count("1")
+        assert 74 == (_either(drawn) & ~_all(drawn) & (1 << 80) - 1).bit_count()
 
 
 def _either(numbers: list[int]) -> int:
