@@ -214,6 +214,10 @@ class Heijunka:
         """Now by Redis's clock, ms since the epoch."""
         return self.connections.server_ms()
 
+    async def aserver_ms(self) -> int:
+        """Now by Redis's clock, ms since the epoch. See `server_ms`."""
+        return await self.connections.aserver_ms()
+
     def send(self, outgoing: Sequence[Outgoing]) -> int:
         """Enqueue jobs of one domain in one call; returns when Redis accepted them (ms)."""
         command = commands.enqueue(self.keys(outgoing[0].domain), flat(outgoing))
@@ -224,7 +228,7 @@ class Heijunka:
 
     async def asend(self, outgoing: Sequence[Outgoing]) -> int:
         """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`."""
-        coalescer = self.connections.coalescer(self.keys(outgoing[0].domain))
+        coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
         with self._around(outgoing):
             return await coalescer.add(outgoing)
 
@@ -237,10 +241,21 @@ class Heijunka:
         return [at_ms for batch in _batches(outgoing) for at_ms in [await self.asend(batch)] * len(batch)]
 
     def close(self) -> None:
-        """Close its connections; the next call opens them again."""
+        """Close its connections; the next call opens them again. In a coroutine, see `aclose`."""
         opened = self.__dict__.get("connections")
         if opened is not None:
             opened.close()
+
+    async def aclose(self) -> None:
+        """Close its connections, the running event loop's included; the next call opens them again.
+
+        Example:
+            >>> async with app:  # doctest: +SKIP
+            ...     await charge.aenqueue(order, amount)
+        """
+        opened = self.__dict__.get("connections")
+        if opened is not None:
+            await opened.aclose()
 
     @contextlib.contextmanager
     def _around(self, outgoing: Sequence[Outgoing]) -> Any:
@@ -254,6 +269,14 @@ class Heijunka:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Heijunka {self.name}: {len(self._tasks)} tasks>"

@@ -1,28 +1,28 @@
 """What an application needs of Redis, opened when it is first needed.
 
 Which Redis: the configured one, else the user's embedded server. Importing an application connects to
-nothing, and a fork opens its own connections.
+nothing, and a fork opens its own connections. An embedded server that died is brought back by the first call that finds
+it gone. On an event loop, `opened` comes first: starting that server takes longer than a loop may stand still.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from heijunka.clock import wall_ms
+from heijunka.app.redisclock import SPARE_MS, RedisClock
 from heijunka.keys import DomainKeys
 
 if TYPE_CHECKING:
-    import asyncio
-
     from heijunka.app.coalesce import Coalescer
     from heijunka.broker.aclient import AsyncClient
     from heijunka.broker.client import Client
     from heijunka.broker.subscription import Subscription
     from heijunka.config import Settings
-    from heijunka.server import EmbeddedServer
+    from heijunka.server import Upkeep
 
 
 class Connections:
@@ -34,12 +34,12 @@ class Connections:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._server: EmbeddedServer | None = None
+        self._upkeep: Upkeep | None = None
         self._opening = threading.RLock()
         self._coalescers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Coalescer]] = (
             weakref.WeakKeyDictionary()
         )
-        self._ahead_ms: int | None = None
+        self._clock = RedisClock()
 
     @cached_property
     def url(self) -> str:
@@ -50,27 +50,38 @@ class Connections:
         """
         if self._settings.redis_url is not None:
             return self._settings.redis_url
-        from heijunka.server import EmbeddedServer
+        from heijunka.server import EmbeddedServer, Upkeep
 
         with self._opening:
-            if self._server is None:
-                self._server = EmbeddedServer(embedded=self._settings.embedded)
-                self._server.acquire()
-            return self._server.url
+            if self._upkeep is None:
+                self._upkeep = Upkeep(EmbeddedServer(embedded=self._settings.embedded))
+            return self._upkeep.url
+
+    async def opened(self) -> Self:
+        """Itself, when it knows where Redis is, so that nothing asked of it next blocks the running event loop.
+
+        Raises:
+            ServerError: the embedded server is needed and does not start.
+        """
+        if "url" not in self.__dict__ and self._settings.redis_url is None:
+            await asyncio.to_thread(getattr, self, "url")
+        return self
 
     @cached_property
     def client(self) -> Client:
         """Executes commands for threads."""
         from heijunka.broker.client import Client
 
-        return Client(self.url, timeout_s=self._settings.redis_timeout_ms / 1_000)
+        url, upkeep = self.url, self._upkeep
+        return Client(url, timeout_s=self._timeout_s, away=upkeep.bring_back if upkeep else None)
 
     @cached_property
     def aclient(self) -> AsyncClient:
         """Executes commands for event loops."""
         from heijunka.broker.aclient import AsyncClient
 
-        return AsyncClient(self.url, timeout_s=self._settings.redis_timeout_ms / 1_000)
+        url, upkeep = self.url, self._upkeep
+        return AsyncClient(url, timeout_s=self._timeout_s, away=upkeep.begin_to_bring_back if upkeep else None)
 
     @cached_property
     def subscription(self) -> Subscription:
@@ -82,8 +93,6 @@ class Connections:
 
     def coalescer(self, keys: DomainKeys) -> Coalescer:
         """Gathers what the running event loop enqueues into one domain."""
-        import asyncio
-
         from heijunka.app.coalesce import Coalescer
 
         of_loop = self._coalescers.setdefault(asyncio.get_running_loop(), {})
@@ -92,20 +101,35 @@ class Connections:
         return of_loop[keys.domain]
 
     def server_ms(self) -> int:
-        """Now by Redis's clock, ms since the epoch; asked once, then derived from this host's clock."""
-        if self._ahead_ms is None:
-            seconds, micros = self.client.plain("TIME")
-            self._ahead_ms = int(seconds) * 1_000 + int(micros) // 1_000 - wall_ms()
-        return wall_ms() + self._ahead_ms
+        """Now by Redis's clock, ms since the epoch; mostly told by this host's."""
+        now_ms = self._clock.now_ms()
+        return self._clock.heard(self.client.plain("TIME")) if now_ms is None else now_ms
+
+    async def aserver_ms(self) -> int:
+        """Now by Redis's clock, ms since the epoch. See `server_ms`, which for a while needs not ask after this."""
+        now_ms = self._clock.now_ms(spare_ms=SPARE_MS)
+        return self._clock.heard(await (await self.opened()).aclient.plain("TIME")) if now_ms is None else now_ms
 
     def close(self) -> None:
-        """Close what is open and give the embedded server back."""
+        """Close what is open and give the embedded server back. Event loops' connections are left to `aclose`."""
         for name in ("subscription", "client"):
             opened = self.__dict__.pop(name, None)
             if opened is not None:
                 opened.close()
+        self._coalescers.clear()
         self.__dict__.pop("aclient", None)
         self.__dict__.pop("url", None)
-        server, self._server = self._server, None
-        if server is not None:
-            server.release()
+        upkeep, self._upkeep = self._upkeep, None
+        if upkeep is not None:
+            upkeep.end()
+
+    async def aclose(self) -> None:
+        """Close what is open, the running event loop's connections included. Those of other loops stay open."""
+        aclient: AsyncClient | None = self.__dict__.get("aclient")
+        if aclient is not None:
+            await aclient.close()
+        await asyncio.to_thread(self.close)
+
+    @property
+    def _timeout_s(self) -> float:
+        return self._settings.redis_timeout_ms / 1_000

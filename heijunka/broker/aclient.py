@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis import exceptions as driver
 
-from heijunka.broker.client import DEFAULT_TIMEOUT_S
+from heijunka.broker.client import DEFAULT_TIMEOUT_S, told_of_absence
 from heijunka.broker.command import Command
 from heijunka.broker.connection import Address
-from heijunka.broker.conversation import Action, Patience, Reconnect, Session, talk
-from heijunka.broker.faults import unsent
+from heijunka.broker.conversation import Action, Patience, Reconnect, Session, packed, pause, talk
+from heijunka.broker.faults import Again, again, unsent, wrapped
 
 R = TypeVar("R")
 
@@ -25,14 +26,15 @@ R = TypeVar("R")
 class AsyncChannel:
     """One asyncio connection and the session of whoever uses it. For one call at a time."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
-        self._address, self._timeout_s = address, timeout_s
+    def __init__(self, address: Address, timeout_s: float, told: Callable[[Exception], None] = lambda _: None) -> None:
+        self._address, self._timeout_s, self._told = address, timeout_s, told
         self._connection = address.async_connection(timeout_s=timeout_s)
         self._session = Session()
 
     async def execute(self, command: Command[R], patience: Patience | None = None) -> R:
         """Carry one command through; see `Client.execute`."""
-        steps = talk(command, self._session, patience or Patience(self._timeout_s), self._address.shown)
+        patience = patience or Patience(self._timeout_s, told=self._told)
+        steps = talk(command, self._session, patience, self._address.shown)
         answer: Any = None
         try:
             while True:
@@ -40,6 +42,20 @@ class AsyncChannel:
         except StopIteration as end:
             result: R = end.value
             return result
+
+    async def plain(self, *words: bytes | str | float) -> Any:
+        """Send one command of Redis's own; see `Client.plain`."""
+        patience = Patience(self._timeout_s, told=self._told)
+        message, pauses = packed(*words), 0
+        while True:
+            reply = await self._asked(message)
+            if not isinstance(reply, Exception):
+                return reply
+            if again(reply) in {Again.NEVER, Again.LOAD} or patience.over():
+                raise wrapped(reply, self._address.shown, None) from reply
+            patience.told(reply)
+            await asyncio.sleep(pause(pauses))
+            pauses += 1
 
     async def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -83,10 +99,18 @@ class AsyncClient:
         url: redis://, rediss:// or unix://.
         role: who we are in CLIENT LIST.
         timeout_s: how long a call may take in all, repetitions included, in seconds.
+        away: called, on the event loop, whenever no connection could be made and the call goes on trying.
     """
 
-    def __init__(self, url: str, *, role: str = "producer", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._address = Address(url, role=role)
+    def __init__(
+        self,
+        url: str,
+        *,
+        role: str = "producer",
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        away: Callable[[], None] | None = None,
+    ) -> None:
+        self._address, self._told = Address(url, role=role), told_of_absence(away)
         self._timeout_s = timeout_s
         self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, deque[AsyncChannel]] = (
             weakref.WeakKeyDictionary()
@@ -110,9 +134,18 @@ class AsyncClient:
             Unconfirmed: the reply did not come in time; the command may have been done.
         """
         idle = self._of_this_loop()
-        channel = idle.pop() if idle else AsyncChannel(self._address, self._timeout_s)
+        channel = idle.pop() if idle else AsyncChannel(self._address, self._timeout_s, self._told)
         try:
             return await channel.execute(command, patience)
+        finally:
+            idle.append(channel)
+
+    async def plain(self, *words: bytes | str | float) -> Any:
+        """Send one command of Redis's own (TIME, INFO …) that is safe to repeat."""
+        idle = self._of_this_loop()
+        channel = idle.pop() if idle else AsyncChannel(self._address, self._timeout_s, self._told)
+        try:
+            return await channel.plain(*words)
         finally:
             idle.append(channel)
 

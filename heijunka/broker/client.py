@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,29 +19,46 @@ from redis import exceptions as driver
 from heijunka.broker.command import Command
 from heijunka.broker.connection import Address
 from heijunka.broker.conversation import Action, Patience, Reconnect, Session, Talk, packed, pause, talk
-from heijunka.broker.faults import Again, again, unsent, wrapped
+from heijunka.broker.faults import Again, Unsent, again, unsent, wrapped
 
 R = TypeVar("R")
 
 DEFAULT_TIMEOUT_S = 5.0
 
 
+def told_of_absence(away: Callable[[], None] | None) -> Callable[[Exception], None]:
+    """What a `Patience` tells of failed tries, narrowed to those for which no connection could be made."""
+
+    def told(error: Exception) -> None:
+        if away is not None and isinstance(error, Unsent):
+            away()
+
+    return told
+
+
 class Channel:
     """One connection and the session of whoever uses it. For one thread at a time."""
 
-    def __init__(self, address: Address, timeout_s: float, socket_timeout_s: float | None = None) -> None:
-        self._address, self._timeout_s = address, timeout_s
+    def __init__(
+        self,
+        address: Address,
+        timeout_s: float,
+        socket_timeout_s: float | None = None,
+        told: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        self._address, self._timeout_s, self._told = address, timeout_s, told
         self._connection = address.connection(timeout_s=socket_timeout_s or timeout_s)
         self._open = False
         self._session = Session()
 
     def execute(self, command: Command[R], patience: Patience | None = None) -> R:
         """Carry one command through; see `Client.execute`."""
-        return self._driven(talk(command, self._session, patience or Patience(self._timeout_s), self._address.shown))
+        patience = patience or Patience(self._timeout_s, told=self._told)
+        return self._driven(talk(command, self._session, patience, self._address.shown))
 
     def plain(self, *words: bytes | str | float, patience: Patience | None = None) -> Any:
         """Send one command of Redis's own (INFO, BLPOP …), repeated until `patience` ends."""
-        patience = patience or Patience(self._timeout_s)
+        patience = patience or Patience(self._timeout_s, told=self._told)
         message, pauses = packed(*words), 0
         while True:
             reply = self._asked(message)
@@ -48,6 +66,7 @@ class Channel:
                 return reply
             if again(reply) in {Again.NEVER, Again.LOAD} or patience.over():
                 raise wrapped(reply, self._address.shown, None) from reply
+            patience.told(reply)
             time.sleep(pause(pauses))
             pauses += 1
 
@@ -109,14 +128,22 @@ class Client:
         url: redis://, rediss:// or unix://.
         role: who we are in CLIENT LIST, e.g. "producer".
         timeout_s: how long a call may take in all, repetitions included, in seconds.
+        away: called whenever no connection could be made and the call goes on trying.
 
     Example:
         >>> client = Client("redis://localhost:6379/0")
         >>> client.execute(commands.depths(domain_keys("shop", "payment")))  # doctest: +SKIP
     """
 
-    def __init__(self, url: str, *, role: str = "producer", timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._address = Address(url, role=role)
+    def __init__(
+        self,
+        url: str,
+        *,
+        role: str = "producer",
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        away: Callable[[], None] | None = None,
+    ) -> None:
+        self._address, self._told = Address(url, role=role), told_of_absence(away)
         self._timeout_s = timeout_s
         self._idle: deque[Channel] = deque()
         self._pid = os.getpid()
@@ -154,11 +181,11 @@ class Client:
 
     def channel(self) -> Channel:
         """A channel of the caller's own, for a loop that calls all the time."""
-        return Channel(self._address, self._timeout_s)
+        return Channel(self._address, self._timeout_s, told=self._told)
 
     def blocking(self, *, longest_s: float) -> Channel:
         """A channel of the caller's own, for calls that block up to `longest_s` seconds."""
-        return Channel(self._address, self._timeout_s, longest_s + self._timeout_s)
+        return Channel(self._address, self._timeout_s, longest_s + self._timeout_s, self._told)
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -172,7 +199,7 @@ class Client:
         try:
             return self._idle.pop()
         except IndexError:
-            return Channel(self._address, self._timeout_s)
+            return Channel(self._address, self._timeout_s, told=self._told)
 
     def __enter__(self) -> Self:
         return self

@@ -13,12 +13,14 @@ from heijunka.server.embedded import EmbeddedServer
 from heijunka.server.place import state_directory
 from heijunka.server.status import ServerStatus
 from heijunka.server.surroundings import refuse_production
+from heijunka.server.upkeep import Upkeep
 from heijunka.server.users import User
 
 __all__ = [
     "Binary",
     "EmbeddedServer",
     "ServerStatus",
+    "Upkeep",
     "User",
     "find_binary",
     "refuse_production",
