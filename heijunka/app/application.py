@@ -204,6 +204,11 @@ class Heijunka:
         return self.connections.url
 
     @property
+    def uses_embedded_server(self) -> bool:
+        """Whether Redis is the embedded server now, because none is configured."""
+        return self.connections.uses_embedded_server
+
+    @property
     def control(self) -> Control:
         """What operators do to its domains, such as `app.control.dead`."""
         from heijunka.control.control import Control

@@ -57,6 +57,11 @@ class Connections:
                 self._upkeep = Upkeep(EmbeddedServer(embedded=self._settings.embedded))
             return self._upkeep.url
 
+    @property
+    def uses_embedded_server(self) -> bool:
+        """Whether `url` is the embedded server's."""
+        return self._upkeep is not None
+
     async def opened(self) -> Self:
         """Itself, when it knows where Redis is, so that nothing asked of it next blocks the running event loop.
 

@@ -10,13 +10,14 @@ It is for development, tests and demonstrations, and refuses production surround
 
 from heijunka.server.binary import Binary, find_binary
 from heijunka.server.embedded import EmbeddedServer
-from heijunka.server.place import state_directory
+from heijunka.server.place import STATE_DIRECTORY, state_directory
 from heijunka.server.status import ServerStatus
 from heijunka.server.surroundings import refuse_production
 from heijunka.server.upkeep import Upkeep
 from heijunka.server.users import User
 
 __all__ = [
+    "STATE_DIRECTORY",
     "Binary",
     "EmbeddedServer",
     "ServerStatus",

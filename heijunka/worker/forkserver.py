@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
+from heijunka.server import state_directory
 from heijunka.worker import mortality
 from heijunka.worker.board import Board
 from heijunka.worker.link import Died, Failed, Fork, Forked, Link, Ready, Start, Tell
@@ -215,10 +216,12 @@ def _ready(path: str, app: Any) -> Ready:
     settings, main = app.settings, threading.main_thread()
     if not app.domains:
         raise AppError(f"{path} has no task", hint="decorate a function with @task")
+    redis_url = app.redis_url()
+    embedded = app.uses_embedded_server
     return Ready(
         namespace=app.namespace,
         domains=tuple(app.domains),
-        redis_url=app.redis_url(),
+        redis_url=redis_url,
         redis_timeout_ms=settings.redis_timeout_ms,
         lease_ms=settings.lease_ms,
         poll_ms=settings.poll_ms,
@@ -228,6 +231,8 @@ def _ready(path: str, app: Any) -> Ready:
         processes=settings.processes,
         max_deliveries=settings.max_deliveries,
         keep_failure_ms=settings.keep_result_ms,
+        embedded=settings.embedded if embedded else "",
+        state_dir=str(state_directory(os.environ)) if embedded else "",
         threads=tuple(thread.name for thread in threading.enumerate() if thread is not main),
     )
 

@@ -63,13 +63,20 @@ class Keeper:
         terms: what to go by.
         domains: whose lost workers to recover.
         buried: called with a worker's id when nothing is left of what it held.
+        away: called when Redis cannot be reached; see `Outage`.
 
     Attributes:
         roster: ids of the living workers by domain; set it whenever it changes.
     """
 
     def __init__(
-        self, channel: Channel, terms: Terms, domains: Iterable[str], *, buried: Callable[[str], None]
+        self,
+        channel: Channel,
+        terms: Terms,
+        domains: Iterable[str],
+        *,
+        buried: Callable[[str], None],
+        away: Callable[[], None] | None = None,
     ) -> None:
         self._channel, self._terms, self._buried = channel, terms, buried
         self._domains = tuple(domains)
@@ -77,11 +84,11 @@ class Keeper:
         self._news: queue.SimpleQueue[Death | None] = queue.SimpleQueue()
         self._owed: deque[Death] = deque()
         self._doubt = Doubt(terms.lease_ms)
-        self._outage = Outage("keeper")
+        self._outage = Outage("keeper", away=away)
         self._troubles: dict[str, Outage] = {}
         self._may_ask_run_id = True
         self._renew_at = self._renewed_at = time.monotonic()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self.roster: Mapping[str, Sequence[str]] = {}
 
@@ -103,7 +110,7 @@ class Keeper:
 
     def stop(self) -> None:
         """Tell the thread to end after the call it is in."""
-        self._stopping = True
+        self._stopping.set()
         self._news.put(None)
 
     def join(self, timeout_s: float) -> bool:
@@ -114,7 +121,7 @@ class Keeper:
     # -- the loop -------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 try:
                     self._bury_owed()
@@ -123,6 +130,8 @@ class Keeper:
                 self._outage.over()
                 pause_s = self._renew_at - time.monotonic()
             except HeijunkaError as error:
+                if self._stopping.is_set():
+                    break
                 pause_s = self._outage.failed(error)
             except Exception:  # a bug of ours; without a keeper every worker would lose its lease
                 log.exception("keeper: going on after an error that should not be")

@@ -54,6 +54,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         processes: workers per domain.
         max_deliveries: deliveries at which a job is dead-lettered as poison.
         keep_failure_ms: how long a failure is kept for who waits, ms.
+        embedded: the setting `embedded`, when Redis is the embedded server; "" when one is configured.
+        state_dir: where that server has its state.
         threads: names of the threads that importing the application started; they are not in workers.
     """
 
@@ -69,6 +71,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     processes: int
     max_deliveries: int
     keep_failure_ms: int
+    embedded: str = ""
+    state_dir: str = ""
     threads: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from heijunka.broker.conversation import pause
 from heijunka.clock import spell_ms
-from heijunka.errors import ScriptError, WrongKeyType
+from heijunka.errors import RedisUnreachable, ScriptError, WrongKeyType
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -26,10 +26,13 @@ class Outage:
     Parameters:
         who: who cannot do its work, for the log.
         clock: tells seconds.
+        away: called at every failure to connect; it may wait.
     """
 
-    def __init__(self, who: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._who, self._clock = who, clock
+    def __init__(
+        self, who: str, *, clock: Callable[[], float] = time.monotonic, away: Callable[[], None] | None = None
+    ) -> None:
+        self._who, self._clock, self._away = who, clock, away
         self._since: float | None = None
         self._failures = 0
         self._say_at = self._interval = 0.0
@@ -46,6 +49,8 @@ class Outage:
         if now >= self._say_at:
             log.error("%s: %s", self._who, error)
             self._say_at, self._interval = now + self._interval, min(self._interval * 2, SAY_AT_LEAST_EVERY_S)
+        if self._away is not None and isinstance(error, RedisUnreachable):
+            self._away()
         self._failures += 1
         return pause(self._failures)
 

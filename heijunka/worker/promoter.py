@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from heijunka import commands
@@ -32,16 +32,17 @@ class Promoter:
     Parameters:
         client: opens its channels.
         keys: of the domains.
+        away: called when Redis cannot be reached; see `Outage`.
 
     Attributes:
         promoted: jobs it moved.
     """
 
-    def __init__(self, client: Client, keys: Iterable[DomainKeys]) -> None:
+    def __init__(self, client: Client, keys: Iterable[DomainKeys], *, away: Callable[[], None] | None = None) -> None:
         self._channel = client.channel()
         self._waiting = client.blocking(longest_s=LONGEST_WAIT_S)
         self._keys = tuple(keys)
-        self._outage = Outage("promoter")
+        self._outage = Outage("promoter", away=away)
         self._troubles: dict[str, Outage] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="promoter", daemon=True)
@@ -72,6 +73,8 @@ class Promoter:
                 self._outage.over()
                 self._wait(keys, wait_s)
             except HeijunkaError as error:
+                if self._stopping.is_set():  # Redis may end while we do
+                    break
                 self._stopping.wait(self._outage.failed(error))
         self._channel.close()
         self._waiting.close()

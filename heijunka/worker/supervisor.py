@@ -7,6 +7,7 @@ end too.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -26,6 +27,7 @@ from heijunka.config import did_you_mean
 from heijunka.control.health import require_fit
 from heijunka.errors import HeijunkaError
 from heijunka.keys import domain_keys
+from heijunka.server import STATE_DIRECTORY, EmbeddedServer, Upkeep
 from heijunka.worker import mortality
 from heijunka.worker.crash import ending
 from heijunka.worker.crew import UNFINISHED, Crew
@@ -87,6 +89,7 @@ class Supervisor:
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
         self._crew: Crew | None = None
+        self._upkeep: Upkeep | None = None
         self._terms: Ready
         self._quiet_asked = self._quiet = False
         self._leave_by: float | None = None
@@ -256,6 +259,9 @@ class Supervisor:
     def _open(self, ready: Ready, sizes: Mapping[str, int]) -> Failed | None:
         """Reach Redis and start everything that is started once."""
         try:
+            if ready.embedded:
+                place = {**os.environ, STATE_DIRECTORY: ready.state_dir}
+                self._upkeep = Upkeep(EmbeddedServer(embedded=ready.embedded, environ=place))
             client = Client(ready.redis_url, role="supervisor", timeout_s=ready.redis_timeout_ms / 1_000)
             with client:
                 keys = domain_keys(ready.namespace, next(iter(sizes)))
@@ -266,9 +272,10 @@ class Supervisor:
         patience_s = min(ready.redis_timeout_ms, ready.lease_ms / 3) / 1_000
         channel = Client(ready.redis_url, role="keeper", timeout_s=patience_s).channel()
         terms = Terms(ready.namespace, ready.lease_ms, ready.max_deliveries, ready.keep_failure_ms)
-        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried)
+        away = self._upkeep.bring_back if self._upkeep else None
+        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away)
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
-        self._promoter = Promoter(promoting, ())
+        self._promoter = Promoter(promoting, (), away=away)
         self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
         self._keeper.start()
         self._promoter.start()
@@ -313,10 +320,10 @@ class Supervisor:
     # -- the end --------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        self._nursery.release_all()
         if self._crew is not None:
             self._promoter.stop()
             self._keeper.stop()
+        self._nursery.release_all()
         deadline = time.monotonic() + CLOSE_S
         self._nursery.reap(self._orphan_ended)
         while not self._nursery.is_empty and time.monotonic() < deadline:
@@ -326,6 +333,9 @@ class Supervisor:
         self._nursery.kill()
         if self._crew is not None:
             self._keeper.join(CLOSE_S)
+        if self._upkeep is not None:
+            with contextlib.suppress(HeijunkaError, OSError):  # whoever uses it next ends it
+                self._upkeep.end()
 
 
 def _host() -> str:

@@ -75,6 +75,10 @@ class StandIn:
     def redis_url(self) -> str:
         return self.plan.url
 
+    @property
+    def uses_embedded_server(self) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

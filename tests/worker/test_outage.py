@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from heijunka.errors import RedisUnreachable, Unconfirmed
 from heijunka.worker.outage import Outage
 
 
@@ -42,3 +43,14 @@ def test_a_new_outage_starts_from_the_beginning(caplog: pytest.LogCaptureFixture
     outage.failed(OSError("two"))
 
     assert "keeper: two" == caplog.messages[-1]
+
+
+def test_only_a_server_that_cannot_be_reached_is_told_to_be_away() -> None:
+    """What answers, or broke off in the middle of a call, may well be there."""
+    away: list[str] = []
+    outage = Outage("keeper", away=lambda: away.append("away"))
+
+    outage.failed(Unconfirmed("no reply"))
+    outage.failed(RedisUnreachable("nobody there"))
+
+    assert ["away"] == away

@@ -154,3 +154,22 @@ def test_domains_may_change_while_it_runs(redis_url: str, domain: Domain, promot
     promoting.serve([domain.keys])
 
     wait_until(lambda: 1 == promoting.promoted)
+
+
+def test_redis_may_end_while_the_promoter_does_without_a_word_of_it(
+    fresh_server: Callable[..., Server],
+    keys: DomainKeys,
+    promoter: Callable[..., Promoter],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A stop ends the embedded server, perhaps in the middle of the promoter's last wait."""
+    server = fresh_server()
+    promoting = promoter(server.url, keys)
+    with Client(server.url) as looking:
+        wait_until(lambda: b"blocked_clients:1" in looking.plain("INFO", "clients"))
+
+    promoting.stop()
+    server.close()
+
+    assert promoting.join(20)
+    assert [] == caplog.messages
