@@ -10,75 +10,61 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from heijunka import wire
 from heijunka.clock import moment
 from heijunka.errors import NotInJob
 from heijunka.keys import Priority
 
 
-class CurrentJob:
+class CurrentJob(msgspec.Struct, eq=False):
     """One attempt of one job, as its own code sees it.
 
     Attributes:
-        task: the task's name.
         domain: the task's domain.
         priority: "high", "normal" or "low".
-        attempt: the number of this attempt, from 1.
         attempts: how often the job is tried at most.
         deliveries: how often a worker died while running it.
         worker: the id of the worker that runs it.
         args: positional arguments, decoded.
         kwargs: keyword arguments, decoded.
-        extra: a dict of its own for middleware.
     """
 
-    __slots__ = (
-        "_deadline_ms",
-        "_extra",
-        "_id",
-        "args",
-        "attempt",
-        "attempts",
-        "deliveries",
-        "domain",
-        "kwargs",
-        "priority",
-        "task",
-        "worker",
-    )
-
-    def __init__(
-        self,
-        job: wire.Job,
-        *,
-        domain: str,
-        priority: Priority,
-        attempts: int,
-        deliveries: int,
-        worker: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        self._id, self.task, self.attempt, self._deadline_ms = job.id, job.task, job.attempt, job.deadline_ms
-        self.priority: Priority = priority
-        self.domain, self.attempts, self.deliveries = domain, attempts, deliveries
-        self.worker, self.args, self.kwargs = worker, args, kwargs
-        self._extra: dict[str, Any] | None = None
+    _job: wire.Job
+    domain: str
+    priority: Priority
+    attempts: int
+    deliveries: int
+    worker: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    _extra: dict[str, Any] | None = None
 
     @property
     def id(self) -> str:
         """The job's id; the same for all its attempts, so it serves as an idempotency key."""
-        return wire.id_text(self._id)
+        return wire.id_text(self._job.id)
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self._job.task
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._job.attempt
 
     @property
     def enqueued_at(self) -> datetime:
         """When the job was created, by its producer's clock."""
-        return moment(wire.id_ms(self._id))
+        return moment(wire.id_ms(self._job.id))
 
     @property
     def deadline(self) -> datetime | None:
         """The moment after which the job must not start any more."""
-        return None if self._deadline_ms is None else moment(self._deadline_ms)
+        return None if self._job.deadline_ms is None else moment(self._job.deadline_ms)
 
     @property
     def extra(self) -> dict[str, Any]:

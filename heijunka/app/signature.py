@@ -93,10 +93,13 @@ class Signature:
             bound = self._decode(encoded)
         except (msgspec.DecodeError, NotImplementedError, ValueError, TypeError, RecursionError) as error:
             raise UndecodableArguments(f"arguments of {self.task}: {error}", task=self.task) from error
-        given = tuple(getattr(bound, name) for name in self._names)
-        if self._plain and UNSET not in given:
-            return given, {}
-        return self._called(given)
+        given = msgspec.structs.astuple(bound)
+        if not self._plain:
+            return self._called(given)
+        for value in given:  # by identity: a value's own idea of being equal to UNSET is not asked
+            if value is UNSET:
+                return self._called(given)
+        return given, {}
 
     def encode_result(self, value: Any, *, most: int) -> msgspec.Raw:
         """The encoded return value.

@@ -31,7 +31,7 @@ MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """What the steps of one attempt know.
 
     Attributes:
@@ -42,11 +42,11 @@ class Attempt:
         timeout_ms: how long it may run; 0 for as long as it likes.
     """
 
-    __slots__ = ("current", "entry", "job", "runnable", "timeout_ms")
-
-    def __init__(self, entry: Entry, job: wire.Job, runnable: Runnable, current: CurrentJob, timeout_ms: int) -> None:
-        self.entry, self.job, self.runnable = entry, job, runnable
-        self.current, self.timeout_ms = current, timeout_ms
+    entry: Entry
+    job: wire.Job
+    runnable: Runnable
+    current: CurrentJob
+    timeout_ms: int
 
 
 class Pipeline:
