@@ -54,7 +54,7 @@ def start(name: str, directory: Path | None) -> None:
 
 
 @server.command
-@click.option("--force", is_flag=True, help="Stop it although others use it.")
+@click.option("--force", is_flag=True, help="Stop it although others use it; whoever still needs it starts it again.")
 @instance
 def stop(force: bool, name: str, directory: Path | None) -> None:
     """Stop the server; its data stays.
