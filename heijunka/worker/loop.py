@@ -53,7 +53,7 @@ class LoopExecutor:
         self._inbox, self._pipeline, self._settler, self._board = inbox, pipeline, settler, board
         self._free = list(range(slots))
         self._slots, self._lifespan = slots, lifespan
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[int, asyncio.Task[None]] = {}  # the last of each slot
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Event
         self._threads: ThreadPoolExecutor | None = None
@@ -83,8 +83,8 @@ class LoopExecutor:
             self._inbox.on_arrival = partial(self._woken, loop)
             self._start()
             await self._emptied.wait()
-            while self._attempts:
-                await asyncio.wait(self._attempts)
+            if self._attempts:
+                await asyncio.wait(self._attempts.values())
         if self._threads is not None:
             self._threads.shutdown(wait=not self._cancelling)
 
@@ -103,9 +103,8 @@ class LoopExecutor:
                 return
             attempt = self._pipeline.admitted(entry)
             if isinstance(attempt, Attempt):
-                task = asyncio.get_running_loop().create_task(self._ran(attempt, self._free.pop()))
-                self._attempts.add(task)
-                task.add_done_callback(self._attempts.discard)
+                slot = self._free.pop()
+                self._attempts[slot] = asyncio.create_task(self._ran(attempt, slot))
             else:
                 self._settler.put(entry, attempt)
 
@@ -143,5 +142,5 @@ class LoopExecutor:
         )
 
     def _cancel_all(self) -> None:
-        for task in tuple(self._attempts):
+        for task in tuple(self._attempts.values()):
             task.cancel()
