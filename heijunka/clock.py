@@ -7,7 +7,6 @@ as `timedelta`, or as text (`"90s"`, `"5m"`, `"1h30m"`).
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -60,7 +59,7 @@ def duration_ms(value: Duration, *, option: str = "duration") -> Milliseconds:
         ms = _parse(given)
     else:
         ms = None
-    if ms is None or math.isnan(ms):
+    if ms is None or ms != ms:  # noqa: PLR0124 - not a number
         raise InvalidOption(
             f"{option} {value!r} is not a duration",
             hint='write seconds (30, 0.5) or text such as "90s", "5m", "1h30m"',

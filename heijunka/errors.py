@@ -100,6 +100,14 @@ def default_message(cls: type) -> str:
     return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
 
 
+def text_of(error: BaseException) -> str:
+    """An error's text, also when its class has a broken `__str__`."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - whatever it raises, it is a text that cannot be read
+        return f"<{type(error).__qualname__} whose text cannot be read>"
+
+
 # -- settings and the application ---------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -20,6 +20,11 @@ FORMAT: Final = 1
 
 NOTHING: Final = msgspec.Raw(b"\xc0")
 """msgpack's nil."""
+
+Id = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=10 * 366 * 86_400_000)]
+"""Milliseconds, up to ten years: what scripts and boards can take, whoever wrote the blob."""
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
@@ -34,9 +39,9 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
         priority: "high", "normal" or "low".
     """
 
-    timeout_ms: int | None = None
-    attempts: int | None = None
-    keep_result_ms: int | None = None
+    timeout_ms: Span | None = None
+    attempts: Count | None = None
+    keep_result_ms: Span | None = None
     priority: str | None = None
 
 
@@ -54,10 +59,10 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     version: int
-    id: bytes
+    id: Id
     task: str
     args: msgspec.Raw
-    attempt: int = 1
+    attempt: Count = 1
     deadline_ms: int | None = None
     options: Options | None = None
 
@@ -112,6 +117,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_job = msgspec.msgpack.Decoder(Job).decode
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_result = msgspec.msgpack.Decoder(Result).decode
+
+_BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no msgpack, or nothing sensible."""
 
 
 _BEFORE_ID: Final = _encode(Job(FORMAT, bytes(16), "", NOTHING))[:4]
@@ -195,7 +203,7 @@ def decode_job(blob: bytes) -> Job:
     """
     try:
         job = _decode_job(blob)
-    except msgspec.DecodeError as error:
+    except _BROKEN as error:
         raise UndecodableJob(f"not a job: {error}") from error
     if job.version != FORMAT:
         raise UndecodableJob(f"format {job.version} of a job is unknown here", hint="upgrade this worker")
@@ -204,7 +212,10 @@ def decode_job(blob: bytes) -> Job:
 
 def encode_end(end: Result | Failure) -> bytes:
     """The record of how a job ended."""
-    return _encode(end)
+    try:
+        return _encode(end)
+    except UnicodeEncodeError:
+        return _encode(msgspec.structs.replace(end, **_printable(end)))
 
 
 def decode_end(record: bytes) -> Result | Failure:
@@ -218,8 +229,17 @@ def decode_end(record: bytes) -> Result | Failure:
             return _decode_result(record)
         except msgspec.ValidationError:
             return _decode_failure(record)
-    except msgspec.DecodeError as error:
+    except _BROKEN as error:
         raise UndecodableJob(f"not a result: {error}") from error
+
+
+def _printable(end: Result | Failure) -> dict[str, str]:
+    """Its texts, as UTF-8 can have them: half a surrogate pair, say from a file's name, is spelled out."""
+    return {
+        name: text.encode(errors="backslashreplace").decode()
+        for name, text in msgspec.structs.asdict(end).items()
+        if isinstance(text, str)
+    }
 
 
 def raw(encoded: bytes) -> msgspec.Raw:

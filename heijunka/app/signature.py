@@ -17,7 +17,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from heijunka.errors import DefinitionError, NotEncodable, PayloadTooLarge, UndecodableArguments, UnresolvedAnnotation
+from heijunka.errors import (
+    DefinitionError,
+    NotEncodable,
+    PayloadTooLarge,
+    UndecodableArguments,
+    UnresolvedAnnotation,
+    text_of,
+)
 
 _PLAIN = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, _PLAIN)
@@ -62,6 +69,9 @@ class Signature:
         self.function, self.task = function, task
         self.signature = inspect.signature(function)
         self.parameters = tuple(self.signature.parameters.values())
+        for name in self.signature.parameters:
+            if name.startswith("__"):
+                raise DefinitionError(f"parameter {name!r} of task {task} begins with __", hint="give it another name")
         self._plain = all(parameter.kind is _PLAIN for parameter in self.parameters)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -80,7 +90,7 @@ class Signature:
             raise self._explained(error, args, kwargs) from None
         try:
             return _encode(bound)
-        except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
+        except Exception as error:  # a type of the caller's own may raise anything
             raise self._not_encodable(bound, error) from error
 
     def decode(self, encoded: bytes | msgspec.Raw) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -91,8 +101,8 @@ class Signature:
         """
         try:
             bound = self._decode(encoded)
-        except (msgspec.DecodeError, NotImplementedError, ValueError, TypeError, RecursionError) as error:
-            raise UndecodableArguments(f"arguments of {self.task}: {error}", task=self.task) from error
+        except Exception as error:  # a validator of the user's own may raise anything
+            raise UndecodableArguments(f"arguments of {self.task}: {_words(error)}", task=self.task) from error
         given = msgspec.structs.astuple(bound)
         if not self._plain:
             return self._called(given)
@@ -114,16 +124,16 @@ class Signature:
         """
         try:
             encoded = _encode(value)
-            if len(encoded) > most:
-                raise PayloadTooLarge(
-                    f"the return value of {self.task} takes {len(encoded):,} bytes, more than max_result, {most:,}",
-                    hint="store the data elsewhere and return its key, or raise max_result",
-                    size=len(encoded),
-                    limit=most,
-                )
-            return msgspec.Raw(encoded)
-        except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
-            raise NotEncodable(f"the return value of {self.task}: {error}", task=self.task) from error
+        except Exception as error:  # as above
+            raise NotEncodable(f"the return value of {self.task}: {_words(error)}", task=self.task) from error
+        if len(encoded) > most:
+            raise PayloadTooLarge(
+                f"the return value of {self.task} takes {len(encoded):,} bytes, more than max_result, {most:,}",
+                hint="store the data elsewhere and return its key, or raise max_result",
+                size=len(encoded),
+                limit=most,
+            )
+        return msgspec.Raw(encoded)
 
     def decode_result(self, encoded: bytes | msgspec.Raw) -> Any:
         """A return value, in the annotated type.
@@ -133,8 +143,8 @@ class Signature:
         """
         try:
             return self._decode_result(encoded)
-        except (msgspec.DecodeError, NotImplementedError, ValueError) as error:
-            raise UndecodableArguments(f"the return value of {self.task}: {error}", task=self.task) from error
+        except Exception as error:  # as above
+            raise UndecodableArguments(f"the return value of {self.task}: {_words(error)}", task=self.task) from error
 
     def prepare(self) -> None:
         """Resolve every annotation now, so that a mistake shows before the first job does.
@@ -222,16 +232,26 @@ class Signature:
             self.signature.bind(*args, **kwargs)
         except TypeError as words:
             return TypeError(f"{self.task}() {words}")
-        return error
+        return TypeError(f"{self.task}(): {error}")  # `bind` takes a positional-only name for one of **kwargs
 
     def _not_encodable(self, bound: msgspec.Struct, error: Exception) -> NotEncodable:
         for name in self._names:
+            value = getattr(bound, name)
+            if value is UNSET:
+                continue
             try:
-                _encode(getattr(bound, name))
-            except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as culprit:
+                _encode(value)
+            except Exception as culprit:  # noqa: BLE001 - as above
                 return NotEncodable(
-                    f"argument {name!r} of {self.task}: {culprit}",
+                    f"argument {name!r} of {self.task}: {_words(culprit)}",
                     hint="pass built-in types, dataclasses, Structs, or pydantic models",
                     task=self.task,
                 )
-        return NotEncodable(f"arguments of {self.task}: {error}", task=self.task)
+        return NotEncodable(f"arguments of {self.task}: {_words(error)}", task=self.task)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; foreign errors often say too little without their names."""
+    text = text_of(error)
+    known = (msgspec.MsgspecError, TypeError, ValueError, RecursionError, NotImplementedError)
+    return text if isinstance(error, known) else f"{type(error).__qualname__}: {text}"
