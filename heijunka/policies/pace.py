@@ -31,7 +31,7 @@ def pull_size(*, mean_ms: float | None, slots: int, first: int) -> int:
         return max(1, min(MOST, first))
     if mean_ms <= 0:
         return MOST
-    return max(1, min(MOST, round(AHEAD_MS * slots / mean_ms)))
+    return max(1, round(min(MOST, AHEAD_MS * slots / mean_ms)))
 
 
 def blended_ms(before: float | None, sample: float, *, weight: float = 0.3) -> float:
