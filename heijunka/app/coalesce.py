@@ -41,6 +41,7 @@ class Coalescer:
         return await future
 
     async def _send(self) -> None:
+        batch: list[tuple[Sequence[Outgoing], asyncio.Future[int]]] = []
         try:
             while self._waiting:
                 batch = self._batch()
@@ -57,7 +58,7 @@ class Coalescer:
                             future.set_result(at_ms)
         finally:
             self._sender = None
-            for _, future in self._waiting:  # only when the loop is closing under us
+            for _, future in (*batch, *self._waiting):  # some still wait only when somebody cancels every task
                 future.cancel()
             self._waiting.clear()
 

@@ -78,6 +78,9 @@ class AsyncChannel:
             except (driver.RedisError, OSError) as error:
                 await connection.disconnect(nowait=True)
                 return unsent(error)
+            except BaseException:
+                await connection.disconnect(nowait=True)  # of what is said first, half may have been said
+                raise
         try:
             await connection.send_packed_command([message], check_health=False)
             return await connection.read_response()
@@ -156,4 +159,9 @@ class AsyncClient:
             await idle.pop().close()
 
     def _of_this_loop(self) -> deque[AsyncChannel]:
-        return self._idle.setdefault(asyncio.get_running_loop(), deque())
+        loop = asyncio.get_running_loop()
+        if loop not in self._idle:
+            for ended in [other for other in self._idle if other.is_closed()]:  # its connections keep it alive
+                del self._idle[ended]
+            self._idle[loop] = deque()
+        return self._idle[loop]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable
@@ -71,12 +72,16 @@ class Channel:
             pauses += 1
 
     def close(self) -> None:
-        """Close the connection; the next call opens another.
-
-        Another thread may do so to end a call that blocks: that call then raises `Unconfirmed`.
-        """
+        """Close the connection; the next call opens another."""
         self._open = False
         self._connection.disconnect()
+
+    def interrupt(self) -> None:
+        """End the call that another thread has under way, if its request was sent: it meets a broken connection."""
+        under_way = self._connection._sock  # noqa: SLF001 - the driver has no way that leaves its state to its thread
+        if under_way is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(under_way, socket.SHUT_RDWR)  # not TLS's own, which is not for two threads
 
     def _driven(self, steps: Talk[R]) -> R:
         answer: Any = None
@@ -105,6 +110,9 @@ class Channel:
         except (driver.RedisError, OSError) as error:
             self.close()
             return unsent(error)
+        except BaseException:
+            self.close()  # of what is said first, half may have been said
+            raise
         try:
             connection.send_packed_command([message], check_health=False)
             return connection.read_response()
@@ -113,9 +121,7 @@ class Channel:
             return error
         except driver.RedisError as error:
             return error
-        except BaseException as error:
-            if isinstance(error, Exception) and not self._open:  # closed under us, and the driver stumbled over that
-                return driver.ConnectionError("the connection was closed by another thread")
+        except BaseException:
             self.close()  # half a reply may be on its way, and whether the call ran is unknown
             self._session.renew()
             raise

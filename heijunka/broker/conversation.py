@@ -25,6 +25,9 @@ R = TypeVar("R")
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
 
+LOADS = 3
+"""How often a script is loaded for one call whatever its patience: somebody may empty the cache in between."""
+
 
 class Reconnect:
     """Drop the connection before the next send."""
@@ -88,7 +91,7 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
     """
     script = scripts.load(command.script)
     message = pack(command, script, session)
-    pauses, doubtful = 0, False
+    pauses, loads, doubtful = 0, 0, False
     while True:
         reply = yield message
         if not isinstance(reply, Exception):
@@ -96,9 +99,11 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
         verdict = again(reply)
         if verdict is Again.LOAD:
             loaded = yield packed("SCRIPT", "LOAD", script.source)
-            if not isinstance(loaded, Exception):
+            loads += 1
+            if isinstance(loaded, Exception):
+                reply, verdict = loaded, again(loaded)
+            elif loads <= LOADS or not patience.over():
                 continue
-            reply, verdict = loaded, again(loaded)
         if verdict is Again.UNKNOWN:
             doubtful = command.sessions is not None
             verdict = verdict if command.repeatable else Again.NEVER

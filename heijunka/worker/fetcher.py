@@ -91,11 +91,17 @@ class Fetcher:
                 self._settler.put(entry, commands.release(entry))
         self._inbox.close()
 
+    def join(self, timeout_s: float) -> None:
+        """Wait until the thread has ended, and closed its connections."""
+        self._thread.join(timeout_s)
+
     def _run(self) -> None:
         self._join()
         while not self._stopping:
             self._running.wait()
             self._step()
+        self._channel.close()
+        self._waiting.close()
 
     def _step(self) -> None:
         self._inbox.watch()

@@ -40,6 +40,7 @@ from heijunka.worker.threads import ThreadExecutor
 
 log: Final = logging.getLogger("heijunka.worker")
 
+FAREWELL_S: Final = 1.0
 EXIT_OK: Final = 0
 EXIT_UNFINISHED: Final = 75
 SWITCH_INTERVAL_S: Final = 0.0001
@@ -113,6 +114,7 @@ class WorkerProcess:
             self._fetcher.start()
             self._executor.run()
         settled = self._settler.stop()
+        self._fetcher.join(FAREWELL_S)
         self._left()
         return EXIT_OK if settled and not self._cut_short else EXIT_UNFINISHED
 

@@ -77,6 +77,7 @@ class Settler:
         self._patience.end_in(FAREWELL_S)
         self._filled.set()
         self._thread.join()
+        self._channel.close()
         return not self._outbox and not self.held
 
     def forget(self) -> None:

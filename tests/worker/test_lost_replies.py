@@ -118,6 +118,7 @@ class Hands:
     def leave(self) -> bool:
         """Stop; whether everything was settled."""
         self.fetcher.stop()
+        self.fetcher.join(5)
         settled = self.settler.stop()
         self.client.close()
         return settled
