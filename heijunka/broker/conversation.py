@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ R = TypeVar("R")
 
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 1.0
+_NUMBERS = frozenset({int, float})
 
 LOADS = 3
 """How often a script is loaded for one call whatever its patience: somebody may empty the cache in between."""
@@ -127,7 +129,12 @@ def pack(command: Command[Any], script: scripts.Script, session: Session) -> byt
 
 
 def packed(*words: Argument) -> bytes:
-    """Words as Redis reads them."""
+    """Words as Redis reads them.
+
+    Where signals are handled numbers are spelled here: hiredis crashes when a handler raises while it spells one.
+    """
+    if threading.get_ident() == threading.main_thread().ident:
+        words = tuple([str(word) if word.__class__ in _NUMBERS else word for word in words])
     message: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
     return message
 
