@@ -7,6 +7,7 @@ imported is told in one line with its place, like every other error.
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -88,7 +89,8 @@ def load(which: Named) -> Heijunka:
     """
     from heijunka.app import load_app
 
-    with telling(which.path):
+    # What the module prints is talk; stdout is for the command's data.
+    with telling(which.path), contextlib.redirect_stdout(sys.stderr):
         app = load_app(which.path)
     app.override(which.overrides, "flag")
     return app

@@ -142,7 +142,6 @@ def test_a_demo_does_what_it_promises_and_adds_up(newcomer: Newcomer) -> None:
     assert ["payment", "delivery", "notification"] == list(told["domains"])
     assert told["adds_up"]
     assert [] == [check for check in told["checks"] if check["expected"] != check["found"]]
-    assert told["seconds"] < 20
     assert re.search(r"burst: 2,500 jobs enqueued in \d+ ms", newcomer.err)
     assert "lost-parcel.py is not there; its job is dead-lettered" in newcomer.err
     assert "busy customers answer 503; their jobs are tried again" in newcomer.err
