@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 import hiredis
@@ -122,19 +122,26 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
 
 def pack(command: Command[Any], script: scripts.Script, session: Session) -> bytes:
     """The bytes of a call; a numbered one takes its session's next number."""
-    keys, args = command.keys, command.args
+    keys, args = command.keys, _spelled(command.args)
     if command.sessions is None:
-        return packed("EVALSHA", script.sha, len(keys), *keys, *args)
-    return packed("EVALSHA", script.sha, len(keys) + 1, command.sessions + session.id, *keys, session.number(), *args)
+        return _joined(("EVALSHA", script.sha, str(len(keys)), *keys, *args))
+    caller, number = command.sessions + session.id, str(session.number())
+    return _joined(("EVALSHA", script.sha, str(len(keys) + 1), caller, *keys, number, *args))
 
 
 def packed(*words: Argument) -> bytes:
-    """Words as Redis reads them.
+    """Words as Redis reads them."""
+    return _joined(tuple(_spelled(words)))
 
-    Where signals are handled numbers are spelled here: hiredis crashes when a handler raises while it spells one.
-    """
-    if threading.get_ident() == threading.main_thread().ident:
-        words = tuple([str(word) if word.__class__ in _NUMBERS else word for word in words])
+
+def _spelled(words: Sequence[Argument]) -> Sequence[Argument]:
+    """Words without numbers, where signals are handled: hiredis crashes when a handler raises while it spells one."""
+    if _NUMBERS.isdisjoint(map(type, words)) or threading.get_ident() != threading.main_thread().ident:
+        return words
+    return [str(word) if word.__class__ in _NUMBERS else word for word in words]
+
+
+def _joined(words: tuple[Argument, ...]) -> bytes:
     message: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants exactly one word
     return message
 
