@@ -172,6 +172,7 @@ def test_leaving_the_application_on_an_event_loop_leaves_nothing_open(redis_url:
         "@app.task\n"
         "def ping() -> None: ...\n"
         "async def main() -> None:\n"
+        "    asyncio.get_running_loop().slow_callback_duration = 60\n"
         "    async with app:\n"
         "        jobs = await asyncio.gather(*(ping.options(deadline='1h').aenqueue() for _ in range(20)))\n"
         "        print((await jobs[0].astatus()).state)\n"

@@ -345,7 +345,7 @@ def test_a_job_that_fails_is_told_and_ends_with_1(run: Call, start: Start, depth
 
     out, err = waiting.communicate(timeout=30)
     assert (1, "") == (waiting.returncode, out)
-    assert err.splitlines()[1].endswith(r"failed (retries): ValueError: no\x1b[2J\ncard")
+    assert err.splitlines()[1].endswith(r"failed (retries): ValueError: no\x1b[2J card")
     assert r"shop.delivery: refusing: no\x1b[2J" in worker.err
     assert "\x1b" not in worker.err + err
 

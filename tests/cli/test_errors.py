@@ -195,7 +195,7 @@ def test_help_that_nobody_reads_is_no_error(start: Start) -> None:
 
 
 def test_an_interrupt_ends_with_130_and_no_traceback(start: Start, app_file: Write) -> None:
-    path = app_file("import sys, time\nprint('loading', flush=True)\ntime.sleep(60)")
+    path = app_file("import sys, time\nprint('loading', file=sys.__stdout__, flush=True)\ntime.sleep(60)")
     process = start("enqueue", path, "charge")
     assert process.stdout is not None
     assert "loading\n" == process.stdout.readline()

@@ -160,7 +160,10 @@ def test_a_refused_password_is_told_and_ends_with_69(run: Call, fresh_server: Fr
 
     shown = f"unix://{':***@' if user else ''}{server.socket}"
     assert (69, "") == (done.code, done.out)
-    assert [f"error: Redis at {shown} refused the user or password", "hint: check the URL"] == errors(done.err)
+    assert [
+        f"error: Redis at {shown} refused the user or password",
+        "hint: put user and password into the URL: redis://user:password@host",
+    ] == errors(done.err)
 
 
 def test_the_right_password_will_do(run: Call, fresh_server: Fresh) -> None:
