@@ -38,6 +38,7 @@ class Coalescer:
         self._waiting.append((outgoing, future))
         if self._sender is None:
             self._sender = loop.create_task(self._send(), name="heijunka-enqueue")
+            self._sender.add_done_callback(self._ended)
         return await future
 
     async def _send(self) -> None:
@@ -57,10 +58,18 @@ class Coalescer:
                         if not future.done():
                             future.set_result(at_ms)
         finally:
-            self._sender = None
-            for _, future in (*batch, *self._waiting):  # some still wait only when somebody cancels every task
-                future.cancel()
-            self._waiting.clear()
+            self._give_up(batch)
+
+    def _ended(self, sender: asyncio.Task[None]) -> None:
+        if self._sender is sender:  # it was cancelled before its first step, so it gave nothing up
+            self._give_up(())
+
+    def _give_up(self, batch: Sequence[tuple[Sequence[Outgoing], asyncio.Future[int]]]) -> None:
+        """The sender ends. Somebody still waits only if every task of the loop is being cancelled."""
+        self._sender = None
+        for _, future in (*batch, *self._waiting):
+            future.cancel()
+        self._waiting.clear()
 
     def _batch(self) -> list[tuple[Sequence[Outgoing], asyncio.Future[int]]]:
         jobs, calls = 0, 0
