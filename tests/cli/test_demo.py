@@ -252,14 +252,21 @@ def test_when_the_demo_is_killed_its_workers_end_and_its_server_with_the_next_de
     wait_until(lambda: newcomer.processes() == [])
 
 
+def command_line(process: Path) -> str:
+    """What a process was started with; "" when it has ended meanwhile."""
+    try:
+        return (process / "cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def test_when_the_workers_cannot_go_on_it_says_so(newcomer: Newcomer) -> None:
     newcomer.start(*QUICK)
     wait_until(newcomer.workers)
     [crew] = (
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit()
-        and f"heijunka_cli.demo_crew\0{newcomer.process.pid}\0" in (entry / "cmdline").read_text()
+        if entry.name.isdigit() and f"heijunka_cli.demo_crew\0{newcomer.process.pid}\0" in command_line(entry)
     )
 
     os.kill(crew, signal.SIGKILL)
