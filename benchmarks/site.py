@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import redis
 
@@ -28,19 +26,22 @@ class Site:
     Attributes:
         driver: redis-py, for what Heijunka is compared with.
         server: flavour and version.
+        url: where it is.
+        folder: a temporary directory of its own.
     """
 
     def __init__(self, folder: Path) -> None:
         binary = find_binary(os.environ)
-        self._folder, self._socket = folder, folder / "s"
+        self.folder = folder
         self.server = f"{binary.flavour} {binary.version}"
+        socket = folder / "s"
         self._process = subprocess.Popen(
-            [binary.path, "--port", "0", "--unixsocket", self._socket, "--save", "", "--appendonly", "no"],
+            [binary.path, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"],
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
-        self.url = f"unix://{self._socket}"
-        self.driver = redis.Redis(unix_socket_path=str(self._socket))
+        self.url = f"unix://{socket}"
+        self.driver = redis.Redis(unix_socket_path=str(socket))
         for _ in range(500):
             with contextlib.suppress(redis.ConnectionError):
                 if self.driver.ping():
@@ -49,8 +50,8 @@ class Site:
         app.override({"redis_url": self.url, "namespace": "bench"}, "benchmarks")
 
     def clear(self) -> None:
-        """Forget everything."""
-        self.driver.flushall()
+        """Forget everything, now: a server that frees memory behind our back would be measured doing so."""
+        self.driver.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]
 
     def depths(self, domain: str) -> Depths:
         """How much a domain holds."""
@@ -61,28 +62,18 @@ class Site:
         used: dict[str, Any] = self.driver.info("cpu")
         return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
-    def worker(self, domain: str, slots: int, *, burst: bool = True) -> subprocess.Popen[str]:
-        """Start one worker process; it ends when its domain is empty, and tells what it used."""
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.worker",
-                domain,
-                str(slots),
-                str(self._folder / uuid4().hex),
-                str(burst),
-            ],
-            env={**os.environ, "HEIJUNKA_REDIS_URL": self.url, "HEIJUNKA_NAMESPACE": "bench"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def used_memory(self) -> int:
+        """Bytes that the server's data takes."""
+        return int(self.driver.info("memory")["used_memory"])
 
-    def drained(self, domain: str, slots: int) -> dict[str, float]:
-        """Let one worker process empty a domain: seconds it took, CPU seconds it used, its peak memory in MiB."""
-        said, _ = self.worker(domain, slots).communicate()
-        told: dict[str, float] = json.loads(said)
-        return told
+    def ping_rate(self, calls: int = 2_000) -> float:
+        """PINGs/s of redis-py."""
+        return rate(self.driver.ping, calls)
+
+    def python(self, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+        """Start a Python process that knows where the server is."""
+        environment = {**os.environ, "HEIJUNKA_REDIS_URL": self.url, "HEIJUNKA_NAMESPACE": app.namespace}
+        return subprocess.Popen([sys.executable, *arguments], env=environment, text=True, **how)
 
     def close(self) -> None:
         """End the server."""
@@ -103,12 +94,21 @@ def site() -> Iterator[Site]:
             here.close()
 
 
+def rate(call: Callable[[], object], calls: int) -> float:
+    """Calls/s, one after the other."""
+    began = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return calls / (time.perf_counter() - began)
+
+
 @contextlib.contextmanager
 def awake() -> Iterator[None]:
     """Keep every core awake with a process that anything else takes precedence of.
 
-    A round trip on an idle virtual machine is several times longer the deeper its cores sleep, which says
-    nothing about what is measured.
+    Waking a core of a virtual machine from deep sleep takes longer than the answer that it is woken for,
+    which says nothing about what is measured. Not for what two processes work on in turn: cores that
+    share their inside with a busy one are slower.
     """
     code = "import os; os.nice(19)\nwhile True: pass"
     busy = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(os.cpu_count() or 1)]

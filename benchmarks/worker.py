@@ -1,4 +1,4 @@
-"""Be one worker process, and tell what it took: `python -m benchmarks.worker DOMAIN SLOTS BOARD BURST`."""
+"""Be one worker process that nobody supervises, and tell what it took: `python -m benchmarks.worker JSON`."""
 
 from __future__ import annotations
 
@@ -6,50 +6,29 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.load import app
 from heijunka.worker.board import Board
 from heijunka.worker.process import run_worker
 from heijunka.worker.spec import WorkerSpec
 
-STATUS = Path("/proc/self/status")
-
-
-def peak_mib() -> float:
-    """This program's own peak; what getrusage tells began with the peak of the process that started it."""
-    if not STATUS.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return next(int(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith("VmHWM")) / 1024
-
-
 if __name__ == "__main__":
-    domain, slots, path, burst = sys.argv[1:]
+    asked = json.loads(sys.argv[1])
     spec = WorkerSpec(
-        id=f"bench-{domain}",
-        domain=domain,
+        id="bench",
         namespace=app.namespace,
         redis_url=app.redis_url(),
-        slots=int(slots),
-        board=path,
-        lease_ms=600_000,
+        lease_ms=600_000,  # nobody renews it
         poll_ms=1_000,
         grace_ms=1_000,
         pull_size=10,
-        burst=burst == "True",
+        **asked,
     )
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.perf_counter()
-    code = run_worker(app, spec, Board.create(path, slots=spec.slots))
+    code = run_worker(app, spec, Board.open(spec.board))
     took = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        json.dumps(
-            {
-                "seconds": took,
-                "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-                "peak_mib": peak_mib(),
-            }
-        )
-    )
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"seconds": took, "cpu_s": used}))
     sys.exit(code)
