@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from heijunka.broker.client import Client
 from heijunka.keys import DomainKeys
@@ -17,7 +17,7 @@ RUNNING = "HEIJUNKA_TEST_URL"
 """Where a server runs already (a container, for example); none is started then."""
 
 # On a loaded machine one step takes as long as it takes; what hangs is the time limit's to find.
-settings.register_profile("heijunka", deadline=None)
+settings.register_profile("heijunka", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("heijunka")
 
 
