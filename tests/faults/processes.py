@@ -1,0 +1,69 @@
+"""Look at processes from outside, by what the kernel says of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+MARK: Final = "HEIJUNKA_TEST_MARK"
+"""Set in the environment of whatever a test starts, and so in that of all its descendants."""
+
+
+def marked(mark: str) -> list[int]:
+    """The living processes that carry this mark, zombies not counted."""
+    wanted = f"{MARK}={mark}\0".encode()
+    found = []
+    for pid in _all():
+        with contextlib.suppress(OSError):
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes() and _stat(pid)[0] != "Z":
+                found.append(pid)
+    return found
+
+
+def children(parent: int) -> list[int]:
+    """The living children of a process."""
+    found = []
+    for pid in _all():
+        with contextlib.suppress(OSError):
+            state, ppid = _stat(pid)
+            if ppid == parent and state != "Z":
+                found.append(pid)
+    return sorted(found)
+
+
+def command(pid: int) -> str:
+    """Its command line, for a message."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return f"process {pid}"
+
+
+def resident_kib(pid: int) -> int:
+    """Memory that is its own or shared, in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def descriptors(pid: int) -> int:
+    """Open file descriptors."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid: int) -> int:
+    """Threads."""
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def _all() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    state, ppid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    return state, int(ppid)
