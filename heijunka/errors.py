@@ -71,6 +71,7 @@ class HeijunkaError(Exception):
         facts: ids, sizes and names that explain the error; they become attributes.
 
     Example:
+        >>> from heijunka.errors import PayloadTooLarge
         >>> error = PayloadTooLarge(size=300_000, limit=262_144, hint="store it elsewhere, pass its key")
         >>> error.size, error.hint
         (300000, 'store it elsewhere, pass its key')
@@ -222,7 +223,21 @@ class JobError(HeijunkaError):
 
 
 class JobFailed(JobError):
-    """The job ended without a result."""
+    """The job ended without a result.
+
+    Attributes:
+        job_id: which job.
+        reason: why: "retries", "timeout", "final", "rejected", "expired", "poison", "unknown task", "undecodable" …
+        error_type: the class of the exception that ended it, with its module unless it is built in; or "".
+        error_message: that exception's text, or what happened.
+        traceback: the remote traceback, as text; or "".
+
+    Example:
+        >>> try:
+        ...     charge.enqueue(order, amount).result(timeout=5)  # doctest: +SKIP
+        ... except JobFailed as failed:
+        ...     print(failed.reason, failed.error_type, failed.error_message)
+    """
 
     job_id: str
     reason: str
@@ -244,7 +259,17 @@ class AttemptTimeout(JobError, TimeoutError):
 
 
 class ResultTimeout(JobError, TimeoutError):
-    """The job has not ended in time."""
+    """The job has not ended in time.
+
+    Attributes:
+        job_id: which job; it goes on, and may be waited for again.
+
+    Example:
+        >>> try:
+        ...     charge.enqueue(order, amount).result(timeout=5)  # doctest: +SKIP
+        ... except ResultTimeout as late:
+        ...     print(late.job_id, "goes on")
+    """
 
     job_id: str
 
@@ -369,8 +394,11 @@ class Steer(Exception):
 class Retry(Steer):
     """Run this job again later; an attempt is charged.
 
+    After the last attempt the job is dead-lettered instead.
+
     Parameters:
-        after: seconds, or a duration such as "5m"; None takes the task's back-off.
+        reason: why, in a few words.
+        after: seconds, or text such as "5m"; None takes the task's back-off.
 
     Example:
         >>> raise Retry(after="30s")
@@ -387,7 +415,12 @@ class Snooze(Steer):
     """Run this job again later; no attempt is charged.
 
     Parameters:
-        for_: seconds, or a duration such as "5m".
+        for_: how much later: seconds, or text such as "5m".
+
+    Example:
+        >>> raise Snooze("1h")
+        Traceback (most recent call last):
+        heijunka.errors.Snooze: for 1h
     """
 
     def __init__(self, for_: float | str) -> None:
@@ -400,6 +433,11 @@ class Reject(Steer):
 
     Parameters:
         reason: why, in a few words; it is shown with the dead letter.
+
+    Example:
+        >>> raise Reject("unknown order")
+        Traceback (most recent call last):
+        heijunka.errors.Reject: unknown order
     """
 
     def __init__(self, reason: str) -> None:
