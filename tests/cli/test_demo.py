@@ -266,7 +266,7 @@ def test_when_the_workers_cannot_go_on_it_says_so(newcomer: Newcomer) -> None:
     [crew] = (
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and f"heijunka_cli.demo_crew\0{newcomer.process.pid}\0" in command_line(entry)
+        if entry.name.isdigit() and f"heijunka_cli.demo.crew\0{newcomer.process.pid}\0" in command_line(entry)
     )
 
     os.kill(crew, signal.SIGKILL)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import click
 import msgspec
 
-from heijunka_cli.demo_web import BUSY
+from heijunka_cli.demo.web import BUSY
 
 TaskName = Literal["seal", "pack", "weigh", "notify"]
 
