@@ -56,7 +56,7 @@ def findings(path: str | None, overrides: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("app", "ok", "none is named, so none was looked at")
     except HeijunkaError as error:
         yield _failed("app", error)
-    yield from _redis(settings, app)
+    yield from _redis(settings, app, path)
 
 
 def _python() -> Finding:
@@ -95,7 +95,7 @@ def _tasks(app: Heijunka) -> Iterator[Finding]:
         yield Finding("tasks", "ok", "all annotations resolve")
 
 
-def _redis(settings: Settings, app: Heijunka | None) -> Iterator[Finding]:
+def _redis(settings: Settings, app: Heijunka | None, path: str | None) -> Iterator[Finding]:
     from heijunka.app.connections import Connections
     from heijunka.broker.client import Client
 
@@ -115,12 +115,12 @@ def _redis(settings: Settings, app: Heijunka | None) -> Iterator[Finding]:
         namespace = app.namespace if app is not None else settings.namespace or "heijunka"
         served = [domain_keys(namespace, domain) for domain in app.domains] if app is not None else []
         try:
-            yield from _reached(client, namespace, served)
+            yield from _reached(client, namespace, served, path)
         except HeijunkaError as error:
             yield _failed("reachable", error)
 
 
-def _reached(client: Any, namespace: str, served: list[DomainKeys]) -> Iterator[Finding]:
+def _reached(client: Any, namespace: str, served: list[DomainKeys], path: str | None) -> Iterator[Finding]:
     from heijunka import commands
 
     sound = True
@@ -128,7 +128,7 @@ def _reached(client: Any, namespace: str, served: list[DomainKeys]) -> Iterator[
         sound = sound and not (finding.check == "server" and finding.status == "fail")
         yield finding
     for keys in served if sound else ():
-        yield health.domain(keys, client.execute(commands.depths(keys)))
+        yield health.domain(keys, client.execute(commands.depths(keys)), app=path)
 
 
 def _embedded(connections: Connections) -> Finding:

@@ -7,6 +7,7 @@ saw and what to do about it. Workers ask only for what they cannot do without (`
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -244,15 +245,21 @@ def clock(ahead_ms: float) -> Finding:
     return Finding("clock", "warn", says, "synchronise both with NTP")
 
 
-def domain(keys: DomainKeys, depths: commands.Depths) -> Finding:
-    """Whether somebody serves a domain."""
+def domain(keys: DomainKeys, depths: commands.Depths, *, app: str | None = None) -> Finding:
+    """Whether somebody serves a domain.
+
+    Parameters:
+        keys: of the domain.
+        depths: what it holds.
+        app: the application's path, for the hint; None when the settings name it.
+    """
     waiting = depths.load - depths.running
     counts = [_count(depths.workers, "worker"), f"{_count(waiting, 'job')} waiting", f"{depths.running} running"]
     if depths.dead:
         counts.append(_count(depths.dead, "dead letter"))
     says = f"{keys.domain}: {', '.join(counts)}"
     if depths.workers == 0:
-        return Finding("domain", "warn", says, f"start one: heijunka worker -d {keys.domain}")
+        return Finding("domain", "warn", says, f"start one: {_worker_of(keys.domain, app)}")
     return Finding("domain", "ok", says)
 
 
@@ -267,6 +274,11 @@ def _scripts(client: Client) -> Finding:
         except BrokerError as error:
             return Finding("scripts", "fail", f"lua/{name}.lua does not load: {error}", error.hint)
     return Finding("scripts", "ok", f"all {len(names)} scripts load")
+
+
+def _worker_of(domain: str, app: str | None) -> str:
+    named = "" if app is None else f" {shlex.quote(app)}"
+    return f"heijunka worker{named} -d {domain}"
 
 
 def _too_old(info: Mapping[str, str]) -> RedisTooOld:
