@@ -16,6 +16,7 @@ from heijunka._version import __version__
 from heijunka.config import SETTINGS, Settings
 from heijunka.control import health
 from heijunka.control.health import Finding
+from heijunka.counted import counted
 from heijunka.errors import HeijunkaError
 from heijunka.keys import DomainKeys, domain_keys
 from heijunka_cli import opening
@@ -49,7 +50,7 @@ def findings(path: str | None, overrides: dict[str, Any]) -> Iterator[Finding]:
     try:
         app = opening.load(opening.named(path, overrides))
         settings = app.settings
-        size = f"{_many(app.tasks, 'task')} in {_many(app.domains, 'domain')}"
+        size = f"{counted(len(app.tasks), 'task')} in {counted(len(app.domains), 'domain')}"
         yield Finding("app", "ok", f"{path or settings.app}: {size}")
         yield from _tasks(app)
     except Usage:
@@ -139,14 +140,9 @@ def _embedded(connections: Connections) -> Finding:
         url = connections.url
     except HeijunkaError as error:
         return _failed("redis", error)
-    state = f"running, {_many(before.users, 'user')}" if before.running else "started to look at it"
+    state = f"running, {counted(len(before.users), 'user')}" if before.running else "started to look at it"
     return Finding("redis", "ok", f"none is configured: the embedded server, {state} ({url})")
 
 
 def _failed(check: str, error: HeijunkaError) -> Finding:
     return Finding(check, "fail", str(error), error.hint)
-
-
-def _many(things: Any, noun: str) -> str:
-    number = len(things)
-    return f"{number} {noun}{'' if number == 1 else 's'}"

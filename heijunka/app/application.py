@@ -16,6 +16,7 @@ from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords
 from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
 from heijunka.config import did_you_mean
+from heijunka.counted import counted
 from heijunka.errors import DuplicateTask, UnknownTask
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ class Heijunka(Connected):
             yield
 
     def __repr__(self) -> str:
-        return f"<Heijunka {self.name}: {len(self._tasks)} tasks>"
+        return f"<Heijunka {self.name}: {counted(len(self._tasks), 'task')}>"
 
 
 def _batches(outgoing: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
