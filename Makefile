@@ -12,6 +12,8 @@ export VENV PYTHON DEPENDENCIES HEIJUNKA_TEST_SERVER
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# One process a core, each with a server of its own.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test slow lint types format bench lock ci clean
@@ -31,7 +33,7 @@ demo: ## see real work done, on a private server
 
 test: ## run the suite
 	@.ci/setup test
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 slow: ## run the tests that are left out of the suite for their length
 	@.ci/setup test
