@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint types format bench lock ci clean
+.PHONY: help setup demo test slow docker lint types format bench lock ci clean
 .PHONY: lint-python lint-layers lint-lua types-mypy types-pyright
 
 help: ## show this
@@ -38,6 +38,10 @@ test: ## run the suite
 slow: ## run the tests that are left out of the suite for their length
 	@.ci/setup test
 	@$(PYTEST) -m "slow and not docker" $(ARGS)
+
+docker: ## run the suite on the current images of Redis and Valkey (needs a Docker daemon)
+	@.ci/setup test
+	@$(PYTEST) -m docker $(ARGS)
 
 lint: lint-python lint-layers lint-lua ## ruff, the layers' contracts, luacheck and StyLua
 
