@@ -18,7 +18,7 @@ def marked(mark: str) -> list[int]:
     found = []
     for pid in _all():
         with contextlib.suppress(OSError):
-            if wanted in Path(f"/proc/{pid}/environ").read_bytes() and _stat(pid)[0] != "Z":
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes() and _state(pid) != "Z":
                 found.append(pid)
     return found
 
@@ -26,11 +26,12 @@ def marked(mark: str) -> list[int]:
 def children(parent: int) -> list[int]:
     """The living children of a process."""
     found = []
-    for pid in _all():
-        with contextlib.suppress(OSError):
-            state, ppid = _stat(pid)
-            if ppid == parent and state != "Z":
-                found.append(pid)
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{parent}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                with contextlib.suppress(OSError):
+                    if _state(int(child)) != "Z":
+                        found.append(int(child))
     return sorted(found)
 
 
@@ -64,6 +65,5 @@ def _all() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _stat(pid: int) -> tuple[str, int]:
-    state, ppid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
-    return state, int(ppid)
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

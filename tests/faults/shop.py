@@ -7,9 +7,11 @@ test makes a `Shop` of its own to enqueue through whatever way to Redis it wants
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import functools
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -74,6 +76,28 @@ def hold_gil(op: int, seconds: int) -> None:
     ctypes.PyDLL(None).sleep(seconds)
 
 
+def exit_now(op: int) -> None:
+    """End the process every time, without a word."""
+    job = current_job()
+    _ledger().note(STARTED, op, job.attempt, job.deliveries)
+    os._exit(3)
+
+
+def hoard(op: int, ms: int) -> None:
+    """Leave the process no file descriptor for so long."""
+    job = current_job()
+    with _ledger().attempt(op, job.attempt, job.deliveries):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+        taken = []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        time.sleep(ms / 1_000)
+        for fd in taken:
+            os.close(fd)
+
+
 def family(op: int, ms: int) -> None:
     """Leave children behind that would live for an hour."""
     job = current_job()
@@ -97,6 +121,8 @@ class Shop:
         self.once = plain(once)
         self.fail = plain(fail)
         self.segfault = plain(segfault)
+        self.exit_now = plain(exit_now)
+        self.hoard = plain(hoard)
         self.family = plain(family)
         self.hold_gil = app.task(domain="payment", keep_result=None, timeout="1s", attempts=1)(hold_gil)
         self.kept = app.task(name="kept", domain="payment", keep_result="1m")(work)

@@ -18,7 +18,7 @@ import redis
 from heijunka import Heijunka, commands, wire
 from heijunka.broker.client import Client
 from heijunka.commands import Depths
-from heijunka.errors import UndecodableArguments, UndecodableJob
+from heijunka.errors import HeijunkaError
 from heijunka.keys import domain_keys
 from tests.faults import processes
 from tests.faults.accounts import Account, account
@@ -213,7 +213,7 @@ class Site:
         try:
             job = wire.decode_job(blob)
             args, _ = self.shop.app.named(job.task).signature.decode(job.args)
-        except (UndecodableJob, UndecodableArguments):
+        except HeijunkaError:
             return None
         op: int = args[0]
         return op
