@@ -18,6 +18,15 @@ ROOT = Path(__file__).parents[2]
 GRACE = "3s"
 
 
+def in_environment(further: Mapping[str, str]) -> dict[str, str]:
+    """An environment without settings of Heijunka's, in which this project can be imported, and more."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HEIJUNKA_")},
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "cli"))),
+        **further,
+    }
+
+
 class Host:
     """One supervisor, its fork server and its workers.
 
@@ -30,12 +39,7 @@ class Host:
     def __init__(self, mark: str, folder: Path, ledger: Path) -> None:
         self.mark = mark
         self._log = folder / f"{mark}.log"
-        self._environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HEIJUNKA_")},
-            processes.MARK: mark,
-            LEDGER: str(ledger),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "cli"))),
-        }
+        self._environ = in_environment({processes.MARK: mark, LEDGER: str(ledger)})
         self.process: subprocess.Popen[bytes]
 
     def start(
@@ -61,7 +65,19 @@ class Host:
         given = {f"HEIJUNKA_{name.upper()}": value for name, value in {"grace": GRACE, **settings}.items()}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "heijunka_cli", "worker", app, "-d", domain, "-n", str(count), "--redis-url", url],
+                [
+                    sys.executable,
+                    "-m",
+                    "heijunka_cli",
+                    "worker",
+                    app,
+                    "-d",
+                    domain,
+                    "-n",
+                    str(count),
+                    "--redis-url",
+                    url,
+                ],
                 cwd=ROOT,
                 env={**self._environ, **given, **(environ or {})},
                 stdin=subprocess.DEVNULL,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from heijunka.errors import BrokerError, Unconfirmed
@@ -58,6 +59,26 @@ class Producer:
         else:
             self.accepted += ops
         return ops
+
+    def elsewhere(self, command: list[str], count: int, *, environ: Mapping[str, str]) -> dict[int, int]:
+        """Operations of another process; see `tests.faults.enqueue`. When each that was accepted was asked for."""
+        ops = [self._next() for _ in range(count)]
+        done = subprocess.run(
+            command,
+            input="".join(f"{op}\n" for op in ops),
+            env=dict(environ),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        asked = {}
+        for op, answer in zip(ops, done.stdout.split(), strict=True):
+            if answer.isdigit():
+                self.accepted.append(op)
+                asked[op] = int(answer)
+            else:
+                (self.unknown if answer == "unknown" else self.refused).append(op)
+        return asked
 
     def forget(self) -> None:
         """Redis was emptied: what it had accepted may be done or not."""

@@ -6,6 +6,7 @@ What is told of a site at its end is told from outside: the ledger, and Redis's 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import time
@@ -75,7 +76,8 @@ class Site:
 
     def host(self, *, count: int = 2, url: str = "", joined: bool = True, **options: Any) -> Host:
         """Start a supervisor, by default right at the server, and wait until its workers have joined."""
-        host = Host(f"{self._folder.name}-{len(self.hosts)}", self._folder, self._folder / "ledger")
+        mark = f"{self._folder.name}-{os.getpid()}-{len(self.hosts)}"
+        host = Host(mark, self._folder, self._folder / "ledger")
         self.hosts.append(host)
         host.start(url or self.server.url, count=count, domain=self.domain, **options)
         if joined:
@@ -145,9 +147,7 @@ class Site:
         assert [] == wrong, f"{'; '.join(wrong)}\n{logs}"
         return books
 
-    def verdict(
-        self, *, repeats: int, but: Collection[str] = (), drained: bool = True
-    ) -> tuple[list[str], Account]:
+    def verdict(self, *, repeats: int, but: Collection[str] = (), drained: bool = True) -> tuple[list[str], Account]:
         """What `finish` would raise, and the account. See there."""
         if drained:
             self.drain()

@@ -33,7 +33,7 @@ def recovered(site: Site, row: Row, running: list[Line], since_ns: int) -> None:
 
 @pytest.mark.row(1, "a worker is killed while it runs a job", target="≤ 2 s")
 def test_jobs_of_a_killed_worker_go_on(site: Site, row: Row) -> None:
-    host = site.host(count=2)
+    host = site.host(count=2, max_deliveries="100")  # one job may be the victim again and again
     with site.produced.steadily(20, site.shop.work.enqueue, 60):
         for _ in range(8):
             site.staffed(host, 2)

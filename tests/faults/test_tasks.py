@@ -41,7 +41,9 @@ def test_a_poisonous_job_is_buried_after_three_runs_and_takes_nobody_with_it(sit
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.row(40, "a task takes all of its host's processes with it, supervisor included", target="≤ lease 1 s + start")
+@pytest.mark.row(
+    40, "a task takes all of its host's processes with it, supervisor included", target="≤ lease 1 s + start"
+)
 def test_a_job_that_kills_its_whole_host_is_buried_after_three_runs(site: Site, row: Row) -> None:
     poison = site.produced.enqueue(site.shop.work.enqueue, 60_000)
     site.produced.enqueue_many(site.shop.work.enqueue_many, 20, 5)
@@ -64,7 +66,9 @@ def test_a_job_that_kills_its_whole_host_is_buried_after_three_runs(site: Site, 
     assert books.started[poison] == MAX_DELIVERIES
 
 
-@pytest.mark.row(41, "a task ignores TERM and keeps the interpreter in C for longer than its timeout of 1 s", target="≤ 2 s")
+@pytest.mark.row(
+    41, "a task ignores TERM and keeps the interpreter in C for longer than its timeout of 1 s", target="≤ 2 s"
+)
 def test_a_task_that_holds_the_interpreter_is_killed_in_time(site: Site, row: Row) -> None:
     host = site.host(count=1, lease="1s")
     site.host(count=1, lease="1s")
@@ -79,7 +83,7 @@ def test_a_task_that_holds_the_interpreter_is_killed_in_time(site: Site, row: Ro
     assert "lost its lease" not in host.log()
 
 
-@pytest.mark.row(42, "tasks leave children behind, one in a session of its own")
+@pytest.mark.row(42, "tasks leave children behind")
 def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> None:
     host = site.host(count=1)
     site.produced.enqueue(site.shop.family.enqueue, 0)
@@ -98,7 +102,9 @@ def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> 
     row.note = "no process is left"
 
 
-@pytest.mark.row(47, "what is in the queue is no job: noise, too deep, too large, hostile names, fields that are missing")
+@pytest.mark.row(
+    47, "what is in the queue is no job: noise, too deep, too large, hostile names, fields that are missing"
+)
 def test_what_is_no_job_is_buried_and_the_worker_lives(site: Site, row: Row) -> None:
     host = site.host(count=1)
     before = host.workers()
