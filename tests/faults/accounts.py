@@ -32,11 +32,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     accepted: frozenset[int] = frozenset()
     unknown: frozenset[int] = frozenset()
     refused: frozenset[int] = frozenset()
-    started: Counter[int] = Counter()  # noqa: RUF009 - msgspec copies it
-    failed: Counter[int] = Counter()  # noqa: RUF009 - likewise
-    ended: Counter[int] = Counter()  # noqa: RUF009 - likewise
-    dead: Counter[int] = Counter()  # noqa: RUF009 - likewise
-    queued: Counter[int] = Counter()  # noqa: RUF009 - likewise
+    started: Counter[int] = Counter()
+    failed: Counter[int] = Counter()
+    ended: Counter[int] = Counter()
+    dead: Counter[int] = Counter()
+    queued: Counter[int] = Counter()
 
     @property
     def seen(self) -> frozenset[int]:

@@ -1,7 +1,7 @@
 """Heijunka with one thing broken on purpose, to see that the checker notices.
 
-A break is either text of a script that is replaced, or a function that patches the process it is called in. Processes of
-a host are broken as they start: `environ(name)` makes Python call `break_this_process` in each of them.
+A break is either text of a script that is replaced, or a function that patches the process it is called in.
+Processes of a host are broken as they start: `environ(name)` makes Python call `break_this_process` in each of them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def renew_nothing() -> None:
     """Leases of living workers run out."""
     from heijunka.worker.keeper import Keeper
 
-    Keeper._renew = lambda _self, _domain: None  # type: ignore[method-assign]  # that is the point
+    Keeper._renew = lambda self, domain: None  # type: ignore[method-assign]  # that is the point
 
 
 def spare_children() -> None:

@@ -17,18 +17,20 @@ HEAD: Final = """\
 
 <!-- Written by `make faults`; edit tests/faults/ instead. -->
 
-Each row is a fault that `make faults` does to a whole site under load: real supervisors and workers, a Redis or Valkey server of the test's
-own, and where the network is the fault a proxy in front of it. Producers note for every job whether it was accepted, refused or of
-unknown outcome; tasks write every start and end into a file outside Redis. At the end the books are balanced from outside:
+Each row is a fault that `make faults` does to a whole site under load: real supervisors and workers, a server of the
+test's own, and where the network is the fault a proxy in front of it. Producers note for every job whether it was
+accepted, refused or of unknown outcome; tasks write every start and end into a file outside Redis. At the end the
+books are balanced from outside:
 
 - **lost**: jobs that were accepted and neither ended nor are dead-lettered nor still queued. It must be 0.
-- **repeated**: attempts that ran again although nothing asked for it, and how many may: what was started, or had ended and was
-  not yet settled, when a process died.
-- **recovery**: the longest time from a fault until the work went on, and what it should be at most. Times are of a busy machine, not a promise.
+- **repeated**: attempts that ran again although nothing asked for it, and how many may: what was started, or had
+  ended and was not yet settled, when a process died.
+- **recovery**: the longest time from a fault until the work went on, and what it should be at most. Times are of a
+  machine that was busy with other work too, two rows at a time: they are no promise.
 
-Besides, nothing may run that was refused or exist twice, Heijunka's counters must balance with the books, and no stream, process,
-connection or board may be left. A run with broken invariants fails; the negative controls (`tests/faults/test_controls.py`) break Heijunka on
-purpose and see that it does.
+Besides, nothing may run that was refused or exist twice, Heijunka's counters must balance with the books, and no
+stream, process, connection or board may be left. A row with a broken invariant fails. The negative controls
+(`tests/faults/test_controls.py`) break Heijunka on purpose and see that the checker notices.
 
 """
 
@@ -67,11 +69,11 @@ def _line(rows: Sequence[Row]) -> str:
         f"{sum(row.jobs for row in rows):,}",
         f"**{lost}**" if lost else "0",
         f"{sum(row.repeats for row in rows)} of {sum(row.bound for row in rows)}",
-        _spelled(max(times)) if times else "–",  # noqa: RUF001 - an empty cell
-        first.target or "–",  # noqa: RUF001 - likewise
+        _spelled(max(times)) if times else "",
+        first.target,
         "; ".join(notes),
     )
-    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
+    return "| " + "".join(f"{cell} | " if cell else "| " for cell in cells).rstrip()
 
 
 def _spelled(ms: float) -> str:

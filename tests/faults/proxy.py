@@ -41,7 +41,8 @@ class Proxy:
         self.mode: Mode = "pass"
         self.latency_s = 0.0
         self.lost = self.accepted = 0
-        self._share, self._only = 0.0, ()
+        self._share = 0.0
+        self._only: tuple[bytes, ...] = ()
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -146,7 +147,7 @@ class Proxy:
     async def _hold(self) -> None:
         if self.latency_s:
             await asyncio.sleep(self.latency_s)
-        while self.mode == "blackhole":
+        while self.mode == "blackhole":  # noqa: ASYNC110 - it is set from other threads
             await asyncio.sleep(0.01)
 
     def _loses(self, request: bytes, reply: bytes) -> bool:

@@ -99,10 +99,8 @@ class Site:
 
     def started(self, op: int | None = None, *, after_ns: int = 0, times: int = 1) -> Line:
         """Wait until an operation (or any) was started so many times after a moment; the last of these starts."""
-        found = wait_until(
-            lambda: lines if len(lines := self.ledger.of(STARTED, op, after_ns=after_ns)) >= times else None, DRAIN_S
-        )
-        return found[times - 1]
+        wait_until(lambda: len(self.ledger.of(STARTED, op, after_ns=after_ns)) >= times, DRAIN_S)
+        return self.ledger.of(STARTED, op, after_ns=after_ns)[times - 1]
 
     def ended(self, count: int) -> None:
         """Wait until so many attempts have come to their end."""
@@ -123,7 +121,7 @@ class Site:
                 for stream in self.keys.sources:
                     asking.xlen(stream)
                 asking.zcard(self.keys.scheduled)
-                return sum(asking.execute()) == 0
+                return not any(asking.execute())
         except redis.RedisError:  # it may just be on its way back
             return False
 

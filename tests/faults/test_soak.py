@@ -87,7 +87,7 @@ class Soak:
 
     def sample(self) -> Sample:
         """Look at everything."""
-        keys = [key for key in self._site.redis.scan_iter(count=1_000)]
+        keys = list(self._site.redis.scan_iter(count=1_000))
         sessions = sum(self._site.keys.sessions.encode() in key for key in keys)
         pids = [pid for host in self.hosts for pid in host.processes()]
         return Sample(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -75,7 +76,7 @@ def test_a_task_that_holds_the_interpreter_is_killed_in_time(site: Site, row: Ro
     site.produced.enqueue_many(site.shop.work.enqueue_many, 10, 60)
     stubborn = site.produced.enqueue(site.shop.hold_gil.enqueue, 30)
     line = site.started(stubborn)
-    wait_until(lambda: not os.path.exists(f"/proc/{line.pid}"), 30)
+    wait_until(lambda: not Path(f"/proc/{line.pid}").exists(), 30)
     row.recovered((now_ns() - line.at_ns) / 1e6)
 
     books = site.finish(row, repeats=1)  # the job before it may not have been settled when the interpreter was taken
@@ -140,8 +141,8 @@ def test_what_is_no_job_is_buried_and_the_worker_lives(site: Site, row: Row) -> 
     site.finish(row, repeats=0, but=("I3",))
 
 
-def blob(task: str, args: bytes = wire.NOTHING) -> bytes:
-    return wire.encode_job(wire.Job(wire.FORMAT, wire.new_id(), task, args))
+def blob(task: str, args: bytes = bytes(wire.NOTHING)) -> bytes:
+    return wire.encode_job(wire.Job(wire.FORMAT, wire.new_id(), task, msgspec.Raw(args)))
 
 
 @pytest.mark.row(48, "a poisonous dead letter is tried again")
