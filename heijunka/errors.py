@@ -25,8 +25,10 @@ with `from`.
     │   └── UndecodableArguments
     ├── JobError                    about one job
     │   ├── JobFailed
+    │   │   └── JobCancelled        somebody cancelled it
     │   ├── JobNotFound
     │   ├── AttemptTimeout          (also a TimeoutError)
+    │   ├── SoftTimeout             (also a TimeoutError) raised in a task that runs too long
     │   ├── ResultTimeout           (also a TimeoutError)
     │   └── ResultNotKept
     ├── BrokerError                 Redis
@@ -231,6 +233,10 @@ class JobFailed(JobError):
     traceback: str
 
 
+class JobCancelled(JobFailed):
+    """The job was cancelled."""
+
+
 class JobNotFound(JobError):
     """No trace of the job is left in Redis."""
 
@@ -241,6 +247,10 @@ class AttemptTimeout(JobError, TimeoutError):
     """An attempt ran longer than its timeout."""
 
     job_id: str
+
+
+class SoftTimeout(JobError, TimeoutError):
+    """The attempt ran longer than its soft_timeout."""
 
 
 class ResultTimeout(JobError, TimeoutError):

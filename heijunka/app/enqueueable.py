@@ -149,14 +149,19 @@ class Enqueueable(Generic[P, R]):
     def _jobs(self, outgoing: Sequence[Outgoing], accepted_ms: Iterable[int]) -> list[Job[R]]:
         return [Job(self, one.job_id, at_ms) for one, at_ms in zip(outgoing, accepted_ms, strict=True)]
 
-    @cached_property
+    @property
     def keeps_results(self) -> bool:
         """Whether the results of its jobs are kept for who waits for them."""
+        return self.keep_result_ms > 0
+
+    @cached_property
+    def keep_result_ms(self) -> int:
+        """How long the results of its jobs are kept; 0 for not at all."""
         asked = self.call.options.keep_result_ms if self.call.options is not None else None
-        for keep_ms in (asked, self.task_options.keep_result_ms, self.app.settings.keep_result_ms):
+        for keep_ms in (asked, self.task_options.keep_result_ms):
             if keep_ms is not None:
-                return keep_ms > 0
-        return False
+                return keep_ms
+        return self.app.settings.keep_result_ms
 
 
 class BaseTask(Enqueueable[P, R]):

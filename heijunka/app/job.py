@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from heijunka import wire
-from heijunka.errors import JobFailed, ResultNotKept, ResultTimeout
+from heijunka.errors import JobCancelled, JobFailed, ResultNotKept, ResultTimeout
 
 if TYPE_CHECKING:
+    from heijunka.app.cancel import Cancellation
     from heijunka.app.enqueueable import Enqueueable
     from heijunka.app.locate import Place
 
@@ -53,7 +54,7 @@ class Job(Generic[R]):
             timeout: how long to wait, in seconds; None for ever.
 
         Raises:
-            JobFailed: it ended without a result, with the remote error.
+            JobFailed: it ended without a result, with the remote error; JobCancelled if somebody cancelled it.
             ResultTimeout: it has not ended in time.
             ResultNotKept: its task keeps no results.
         """
@@ -86,6 +87,37 @@ class Job(Generic[R]):
         aclient = (await app.connections.opened()).aclient
         return await alocated(aclient, app.keys(self.domain), self._id, self.accepted_ms)
 
+    def cancel(self) -> Cancellation:
+        """Cancel the job, wherever it is. It may be called again at any time.
+
+        A job that nobody runs ends at once. One that runs is told within a second: `current_job().cancelled` becomes
+        True, and a coroutine is cancelled. If it goes on for longer than `cancel_grace`, its process is killed.
+
+        Returns:
+            "cancelled", "cancelling", "ended" or "unknown"; see `heijunka.app.cancel.Cancellation`.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+
+        Example:
+            >>> job.cancel()  # doctest: +SKIP
+            'cancelled'
+        """
+        from heijunka.app.cancel import cancelled
+
+        app = self._call.app
+        known = {"accepted_ms": self.accepted_ms, "keep_ms": self._call.keep_result_ms}
+        return cancelled(app.connections.client, app.keys(self.domain), self._id, **known)
+
+    async def acancel(self) -> Cancellation:
+        """Cancel the job, wherever it is. See `cancel`."""
+        from heijunka.app.cancel import acancelled
+
+        app = self._call.app
+        known = {"accepted_ms": self.accepted_ms, "keep_ms": self._call.keep_result_ms}
+        aclient = (await app.connections.opened()).aclient
+        return await acancelled(aclient, app.keys(self.domain), self._id, **known)
+
     @property
     def _key(self) -> str:
         return self._call.app.keys(self.domain).result(self.id)
@@ -100,7 +132,8 @@ class Job(Generic[R]):
         end = wire.decode_end(record)
         if isinstance(end, wire.Failure):
             what = " ".join(f"{end.error_type or 'no error'}: {end.message}".split())
-            raise JobFailed(
+            kind = JobCancelled if end.reason == "cancelled" else JobFailed
+            raise kind(
                 f"{self.task} {self.id} failed ({end.reason}): {what}",
                 job_id=self.id,
                 reason=end.reason,

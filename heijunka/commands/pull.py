@@ -21,6 +21,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         priority: "h", "n" or "l".
         deliveries: how often a worker died while running it.
         overdue: whether its last attempt outlived its limit and is still to be settled as failed.
+        marked: whether it was cancelled while somebody held it, and is to be ended instead of run.
     """
 
     source: int
@@ -29,6 +30,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     priority: str
     deliveries: int = 0
     overdue: bool = False
+    marked: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
     """
     return Command(
         "pull",
-        keys=(keys.workers, keys.bell, *keys.sources),
+        keys=(keys.workers, keys.bell, keys.cancels, *keys.sources),
         args=(worker, count, 1 if alone else 0),
         read=_read,
         repeatable=False,
@@ -63,7 +65,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
 
 def held(keys: DomainKeys, worker: str, *, count: int) -> Command[Pulled | Lost]:
     """What `worker` holds by Redis's account, up to `count` jobs of each source."""
-    return Command("held", keys=(keys.workers, *keys.sources), args=(worker, count), read=_read)
+    return Command("held", keys=(keys.workers, keys.cancels, *keys.sources), args=(worker, count), read=_read)
 
 
 def _read(reply: Reply) -> Pulled | Lost:
@@ -90,6 +92,7 @@ def _read(reply: Reply) -> Pulled | Lost:
                         named[b"p"].decode() if b"p" in named else letter,
                         int(named.get(b"d", 0)),
                         overdue=b"o" in named,
+                        marked=b"m" in named,
                     )
                 )
     return Pulled(entries, suspects)
