@@ -12,9 +12,11 @@ export VENV PYTHON DEPENDENCIES HEIJUNKA_TEST_SERVER
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# One process a core, each with a server of its own.
+PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint types format bench lock ci clean
+.PHONY: help setup demo test slow docker lint types format bench lock ci clean
 .PHONY: lint-python lint-layers lint-lua types-mypy types-pyright
 
 help: ## show this
@@ -31,11 +33,15 @@ demo: ## see real work done, on a private server
 
 test: ## run the suite
 	@.ci/setup test
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 slow: ## run the tests that are left out of the suite for their length
 	@.ci/setup test
 	@$(PYTEST) -m "slow and not docker" $(ARGS)
+
+docker: ## run the suite on the current images of Redis and Valkey (needs a Docker daemon)
+	@.ci/setup test
+	@$(PYTEST) -m docker $(ARGS)
 
 lint: lint-python lint-layers lint-lua ## ruff, the layers' contracts, luacheck and StyLua
 

@@ -78,13 +78,18 @@ def emptied(site: Site, task: Enqueueable[Any, Any], jobs: int, slots: int) -> R
     return Run(jobs, msgspec.json.decode(told, type=Told), site.cpu_s() - before, points)
 
 
+def looked(board: Board, process: subprocess.Popen[str], before: int = 0) -> Point:
+    """One look at a worker process; it has run so many jobs more than `before`."""
+    resident_mib = _resident_mib(Path(f"/proc/{process.pid}/statm"))
+    return Point(time.perf_counter(), board.ended - before, resident_mib)
+
+
 def watched(board: Board, process: subprocess.Popen[str], jobs: int, before: int = 0) -> list[Point]:
     """Look at a worker process until it has run so many jobs more than `before`."""
-    statm = Path(f"/proc/{process.pid}/statm")
     points: list[Point] = []
     while not points or points[-1].ended < jobs:
         alive = process.poll() is None
-        points.append(Point(time.perf_counter(), board.ended - before, _resident_mib(statm)))
+        points.append(looked(board, process, before))
         if not alive and points[-1].ended < jobs:
             raise RuntimeError(f"the worker ended with {process.returncode} after {points[-1].ended} of {jobs} jobs")
         time.sleep(LOOK_EVERY_S)

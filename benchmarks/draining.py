@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.crew import emptied, kept_waiting, queue, started, supervised, watched
+from benchmarks.crew import emptied, kept_waiting, looked, queue, started, supervised, watched
 from benchmarks.figures import Figure, Point, Scale, growth, pace, reached
 from benchmarks.load import anoop, kept, noop
 from benchmarks.site import Site
@@ -54,7 +54,8 @@ def depth(site: Site, scale: Scale) -> Iterator[Figure]:
         before = board.ended
         with kept_waiting(process):
             queue(noop, jobs)
-        return watched(board, process, jobs, before)
+            begun = looked(board, process, before)
+        return [begun, *watched(board, process, jobs, before)]
 
     try:
         run(short)

@@ -15,7 +15,6 @@ from typing import NewType
 from heijunka.errors import InvalidOption
 
 Milliseconds = NewType("Milliseconds", int)
-Seconds = NewType("Seconds", float)
 Duration = float | str | timedelta
 
 SERVER_CLOCK = Milliseconds(0)

@@ -1,6 +1,5 @@
 -- settle: end attempts, each with its side effects or, when it was taken away, with none of them.
--- XACK is the fence: it answers 0 for an entry that was recovered, and an entry is always acked and
--- deleted in one step, so a stream's length is its share of load.
+-- An entry is always acked and deleted in one step, so a stream's length is its share of load.
 --
 -- KEYS[1] session    string  this caller's last number and reply
 -- KEYS[2] stats      hash    counters of the domain
@@ -13,7 +12,7 @@
 -- KEYS[9..15] sources stream the domain's streams in pull order
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
--- ARGV[3..] outcomes mixed   "ack" source entry | "done" source entry id ttl result
+-- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry... | "done" source entry id ttl result
 --                            | "retry", "snooze" source entry where job
 --                            | "dead" source entry id ttl failure job reason | "release" source entry
 --                            | "cancelled" source entry id ttl record marked
@@ -26,6 +25,7 @@
 -- @include ring
 -- @include sound
 -- @include group
+-- @include fence
 -- @include outcomes
 -- @include effects
 
@@ -45,7 +45,7 @@ elseif seen then
   return { 'stale' }
 end
 
-local starts, touched, used = outcomes(3, sources)
+local runs, touched, used = outcomes(3, sources)
 sound('HLEN', { stats })
 sound('ZCARD', { cancels })
 sound('XLEN', touched)
@@ -62,21 +62,26 @@ local HOME = { 1, 2, 2, 4, 4, 6, 6 } -- where a released entry goes back to, by 
 local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake, cancels = cancels }
 to.ready = { h = sources[3], n = sources[5], l = sources[7] }
 local effect, counted, answer, fenced = effects(to, now), {}, { 'settled' }, {}
-for index, at in ipairs(starts) do
-  local verb, source, entry = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
-  local stream = sources[source]
-  local kept = verb == 'release' and redis.call('XRANGE', stream, entry, entry)[1]
-  if redis.call('XACK', stream, GROUP, entry) == 1 then
-    redis.call('XDEL', stream, entry)
-    counted[verb] = (counted[verb] or 0) + 1
-    if effect[verb] then
-      effect[verb](unpack(ARGV, at + 3, at + ARITY[verb] - 1))
-    elseif kept then
-      redis.call('XADD', sources[HOME[source]], '*', unpack(kept[2]))
-      ring(bell)
+
+local index = 0
+for _, run in ipairs(runs) do
+  local stream, verbs = sources[run.source], run.verbs
+  local kept = verbs[1] == 'release' and redis.call('XRANGE', stream, run.ids[1], run.ids[1])[1]
+  local mine = ours(stream, run.ids)
+  for place, verb in ipairs(verbs) do
+    index = index + 1
+    if not mine[place] then
+      answer[#answer + 1], fenced[#fenced + 1] = index, index
+    else
+      counted[verb] = (counted[verb] or 0) + 1
+      if effect[verb] then
+        local at = run.at[place]
+        effect[verb](unpack(ARGV, at + 3, at + ARITY[verb] - 1))
+      elseif kept then
+        redis.call('XADD', sources[HOME[run.source]], '*', unpack(kept[2]))
+        ring(bell)
+      end
     end
-  else
-    answer[#answer + 1], fenced[#fenced + 1] = index, index
   end
 end
 for verb, times in pairs(counted) do

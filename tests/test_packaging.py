@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,6 +20,8 @@ import heijunka
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPI = {"pypi.org", "files.pythonhosted.org"}
+MODULES = {"opentelemetry-api": "opentelemetry"}
+"""Packages whose module has another name."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -98,6 +103,37 @@ def spelled(requirement: str) -> str:
 def spelled_as_locked(entry: dict[str, Any]) -> str:
     extras = f"[{','.join(entry['extras'])}]" if "extras" in entry else ""
     return f"{entry['name']}{extras}{entry.get('specifier', '')}".replace(" ", "")
+
+
+def imported() -> set[str]:
+    """The packages that anything we ship imports."""
+    found = set()
+    for file in [*(ROOT / "heijunka").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def test_a_requirement_is_used_or_is_said_to_be_reserved() -> None:
+    """The day it is used, these words are too many; the day it is used no more, they are missing."""
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    reserved = {
+        name
+        for above, line in itertools.pairwise(lines)
+        if "# reserved" in line or above.startswith("# Reserved")
+        for name in re.findall(r'"([a-z-]+)>=', line)
+    }
+    project = read_toml("pyproject.toml")["project"]
+    required = [
+        *project["dependencies"],
+        *(each for extra, those in project["optional-dependencies"].items() if extra != "embedded" for each in those),
+    ]
+
+    names = {re.split("[<>=]", each)[0] for each in required}
+    assert reserved == {name for name in names if MODULES.get(name, name.replace("-", "_")) not in imported()}
 
 
 @pytest.fixture(scope="module")

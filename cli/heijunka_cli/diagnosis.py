@@ -16,6 +16,7 @@ from heijunka._version import __version__
 from heijunka.config import SETTINGS, Settings
 from heijunka.control import health
 from heijunka.control.health import Finding
+from heijunka.counted import counted
 from heijunka.errors import HeijunkaError
 from heijunka.keys import DomainKeys, domain_keys
 from heijunka_cli import opening
@@ -49,14 +50,14 @@ def findings(path: str | None, overrides: dict[str, Any]) -> Iterator[Finding]:
     try:
         app = opening.load(opening.named(path, overrides))
         settings = app.settings
-        size = f"{_many(app.tasks, 'task')} in {_many(app.domains, 'domain')}"
+        size = f"{counted(len(app.tasks), 'task')} in {counted(len(app.domains), 'domain')}"
         yield Finding("app", "ok", f"{path or settings.app}: {size}")
         yield from _tasks(app)
     except Usage:
         yield Finding("app", "ok", "none is named, so none was looked at")
     except HeijunkaError as error:
         yield _failed("app", error)
-    yield from _redis(settings, app)
+    yield from _redis(settings, app, path)
 
 
 def _python() -> Finding:
@@ -95,7 +96,7 @@ def _tasks(app: Heijunka) -> Iterator[Finding]:
         yield Finding("tasks", "ok", "all annotations resolve")
 
 
-def _redis(settings: Settings, app: Heijunka | None) -> Iterator[Finding]:
+def _redis(settings: Settings, app: Heijunka | None, path: str | None) -> Iterator[Finding]:
     from heijunka.app.connections import Connections
     from heijunka.broker.client import Client
 
@@ -115,12 +116,12 @@ def _redis(settings: Settings, app: Heijunka | None) -> Iterator[Finding]:
         namespace = app.namespace if app is not None else settings.namespace or "heijunka"
         served = [domain_keys(namespace, domain) for domain in app.domains] if app is not None else []
         try:
-            yield from _reached(client, namespace, served)
+            yield from _reached(client, namespace, served, path)
         except HeijunkaError as error:
             yield _failed("reachable", error)
 
 
-def _reached(client: Any, namespace: str, served: list[DomainKeys]) -> Iterator[Finding]:
+def _reached(client: Any, namespace: str, served: list[DomainKeys], path: str | None) -> Iterator[Finding]:
     from heijunka import commands
 
     sound = True
@@ -128,7 +129,7 @@ def _reached(client: Any, namespace: str, served: list[DomainKeys]) -> Iterator[
         sound = sound and not (finding.check == "server" and finding.status == "fail")
         yield finding
     for keys in served if sound else ():
-        yield health.domain(keys, client.execute(commands.depths(keys)))
+        yield health.domain(keys, client.execute(commands.depths(keys)), app=path)
 
 
 def _embedded(connections: Connections) -> Finding:
@@ -139,14 +140,9 @@ def _embedded(connections: Connections) -> Finding:
         url = connections.url
     except HeijunkaError as error:
         return _failed("redis", error)
-    state = f"running, {_many(before.users, 'user')}" if before.running else "started to look at it"
+    state = f"running, {counted(len(before.users), 'user')}" if before.running else "started to look at it"
     return Finding("redis", "ok", f"none is configured: the embedded server, {state} ({url})")
 
 
 def _failed(check: str, error: HeijunkaError) -> Finding:
     return Finding(check, "fail", str(error), error.hint)
-
-
-def _many(things: Any, noun: str) -> str:
-    number = len(things)
-    return f"{number} {noun}{'' if number == 1 else 's'}"

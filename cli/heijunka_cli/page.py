@@ -58,7 +58,7 @@ What does not fit the task's signature is refused before anything is sent.
 
 _CHECKS: Final = {
     "python": "Which Python runs.",
-    "packages": "Versions of what Heijunka needs; fails when something is missing.",
+    "packages": "Versions of the packages that Heijunka asks for; fails when one is missing.",
     "settings": "Which settings were given, and where; fails when one is wrong.",
     "app": "Whether the application loads.",
     "tasks": "Whether the annotations of all tasks resolve into types that can be decoded.",

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from functools import cached_property
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
 from heijunka import commands
-from heijunka.app.connections import Connections
+from heijunka.app.connected import Connected
+from heijunka.app.decorator import TaskDecorator, place_of, same_place
 from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
-from heijunka.app.options import TaskKeywords, task_name, task_options
+from heijunka.app.options import TaskKeywords
 from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
-from heijunka.config import SETTINGS, Settings, did_you_mean, load_settings
-from heijunka.errors import DefinitionError, DuplicateTask, UnknownSetting, UnknownTask
-from heijunka.keys import DomainKeys, domain_keys, valid_name
+from heijunka.config import did_you_mean
+from heijunka.counted import counted
+from heijunka.errors import DuplicateTask, UnknownTask
 
 if TYPE_CHECKING:
     from heijunka.control.control import Control
@@ -32,15 +30,17 @@ Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManage
 log: Final = logging.getLogger("heijunka")
 
 
-class Heijunka:
+class Heijunka(Connected):
     """An application.
 
     Parameters:
         name: what it is called; also its namespace in Redis unless the settings name another.
-        settings: any setting of docs/settings.md, e.g. `redis_url=`; they override every other source.
+        settings: any setting of docs/settings.md, e.g. `redis_url=`; they override every other source. Durations
+            are seconds, or text such as "5m".
 
     Raises:
         InvalidName: the name has other characters than `a-z 0-9 _ . -`.
+        UnknownSetting: there is no such setting, with the nearest name as a hint.
 
     Example:
         >>> app = Heijunka("shop")
@@ -53,16 +53,7 @@ class Heijunka:
     """
 
     def __init__(self, name: str = "heijunka", **settings: Any) -> None:
-        self.name = valid_name(name, "application")
-        for setting in settings:
-            if setting not in SETTINGS:
-                raise UnknownSetting(
-                    f"there is no setting {setting!r}",
-                    hint=did_you_mean(setting, SETTINGS),
-                    setting=setting,
-                    origin="argument",
-                )
-        self._overrides: dict[str, tuple[str, Any]] = {key: ("argument", value) for key, value in settings.items()}
+        super().__init__(name, **settings)
         self._tasks: dict[str, BaseTask[Any, Any]] = {}
         self._around_enqueue: list[AroundEnqueue] = []
         self._around_attempt: list[AroundAttempt] = []
@@ -82,24 +73,84 @@ class Heijunka:
         """Make a function a task.
 
         Parameters:
-            function: what to decorate, when used without parentheses.
-            options: name, domain, priority, timeout, attempts, retry_base, retry_cap, keep_result,
-                no_retry_on; see `TaskKeywords`.
+            function: what to decorate, a `def` or an `async def`, when used without parentheses.
+            options: what the task asks for; durations are seconds, or text such as "5m". What is left out is
+                decided by the settings.
+
+                - name: what its jobs are called; the function's name when left out.
+                - domain: what the work is about, `[a-z0-9_.-]{1,64}`; "default" when left out.
+                - priority: "high", "normal" or "low" within the domain.
+                - timeout: how long an attempt may run.
+                - attempts: how often a job is tried at most, 1 to 1,000.
+                - retry_base: upper bound of the pause before the second attempt; it doubles with each.
+                - retry_cap: longest such bound.
+                - keep_result: how long results are kept; None for not at all.
+                - no_retry_on: exceptions that are final.
+
+        Returns:
+            The task, which can still be called as the function; with parentheses, what makes a function one.
 
         Raises:
             DuplicateTask: another task has this name.
-            InvalidName, InvalidOption, DefinitionError: what is wrong, where it is written.
+            InvalidName: the task or its domain has characters that it cannot have.
+            InvalidOption: a value is out of its range, or there is no such option.
+            DefinitionError: the function is a generator, or no function.
+
+        Example:
+            >>> app = Heijunka("shop")
+            >>> @app.task(domain="payment", priority="high", timeout=30, no_retry_on=ValueError)
+            ... def charge(order: str, cents: int) -> str:
+            ...     return f"{order}: {cents}"
+            >>> @app.task
+            ... async def send(to: str) -> None: ...
+            >>> app.domains
+            ('payment', 'default')
         """
         decorate = TaskDecorator(self, options)
         return decorate if function is None else decorate(function)
 
     def around_enqueue(self, middleware: AroundEnqueue) -> AroundEnqueue:
-        """Put a context manager around every enqueue; the first one added is outermost. A decorator."""
+        """Put a context manager around every enqueue; the first one added is outermost. A decorator.
+
+        Parameters:
+            middleware: is given the jobs of one call, all of one domain; its context manager is entered before Redis
+                hears of them, and left after it accepted them, or raised. It serves `enqueue` and `aenqueue` alike.
+
+        Returns:
+            `middleware` itself.
+
+        Example:
+            >>> @app.around_enqueue
+            ... @contextlib.contextmanager
+            ... def told(jobs):
+            ...     yield
+            ...     for job in jobs:
+            ...         print("enqueued", job.task, job.id)
+        """
         self._around_enqueue.append(middleware)
         return middleware
 
     def around_attempt(self, middleware: AroundAttempt) -> AroundAttempt:
-        """Put a context manager around every attempt; the first one added is outermost. A decorator."""
+        """Put a context manager around every attempt; the first one added is outermost. A decorator.
+
+        Parameters:
+            middleware: is given the job; its context manager is entered before the task's function is called, and
+                left after it returned or raised. Around `async def` tasks it may be an async one. An exception must
+                pass through it.
+
+        Returns:
+            `middleware` itself.
+
+        Example:
+            >>> @app.around_attempt
+            ... @contextlib.contextmanager
+            ... def timed(job):
+            ...     began = time.monotonic()
+            ...     try:
+            ...         yield
+            ...     finally:
+            ...         print(job.task, job.attempt, time.monotonic() - began)
+        """
         self._around_attempt.append(middleware)
         return middleware
 
@@ -107,6 +158,20 @@ class Heijunka:
         """Put a context manager around the life of every worker process. A decorator.
 
         It is entered after the fork, so what it opens (a database pool) belongs to one process.
+
+        Parameters:
+            hook: makes the context manager, which may be an async one; it is entered before the process's first
+                job and left after its last.
+
+        Returns:
+            `hook` itself.
+
+        Example:
+            >>> @app.lifespan
+            ... @contextlib.contextmanager
+            ... def database():
+            ...     with open_pool() as app.pool:
+            ...         yield
         """
         self._lifespans.append(hook)
         return hook
@@ -134,8 +199,21 @@ class Heijunka:
     def named(self, name: str) -> BaseTask[Any, Any]:
         """The task called `name`.
 
+        Parameters:
+            name: of the task, as its jobs are called.
+
+        Returns:
+            The task, untyped: its function is known only when the program runs.
+
         Raises:
             UnknownTask: there is none, with the nearest name as a hint.
+
+        Example:
+            >>> app = Heijunka("shop")
+            >>> @app.task
+            ... def charge(order: str) -> None: ...
+            >>> app.named("charge")
+            <Task charge of shop>
         """
         if name in self._tasks:
             return self._tasks[name]
@@ -144,69 +222,23 @@ class Heijunka:
     def register(self, task: BaseTask[Any, Any]) -> None:
         """Add a task; `task` does this.
 
+        Parameters:
+            task: made for this application.
+
         Raises:
             DuplicateTask: another function has its name. The same function, defined again by a
                 reloaded module or notebook cell, takes its own place.
         """
         known = self._tasks.get(task.name)
-        if known is not None and not _same_place(known.function, task.function):
+        if known is not None and not same_place(known.function, task.function):
             raise DuplicateTask(
-                f"task {task.name!r} is defined twice: {_place(known.function)} and {_place(task.function)}",
+                f"task {task.name!r} is defined twice: {place_of(known.function)} and {place_of(task.function)}",
                 hint="give one of them another name=",
                 task=task.name,
             )
         self._tasks[task.name] = task
 
-    # -- settings -------------------------------------------------------------------------------
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings, read when they are first needed."""
-        values = {key: value for key, (_, value) in self._overrides.items()}
-        origins = {key: origin for key, (origin, _) in self._overrides.items()}
-        return load_settings(values, origins=origins)
-
-    def override(self, values: Mapping[str, Any], origin: str) -> None:
-        """Override settings, as the command line does; whatever was connected is closed.
-
-        Parameters:
-            values: settings by name.
-            origin: where they come from, as `config show --origin` shows it.
-        """
-        self.close()
-        self._overrides |= {key: (f"{origin} --{key.replace('_', '-')}", value) for key, value in values.items()}
-        for derived in ("settings", "connections", "namespace", "max_payload"):
-            self.__dict__.pop(derived, None)
-
-    @cached_property
-    def namespace(self) -> str:
-        """What separates it from other applications on one Redis."""
-        return self.settings.namespace or self.name
-
-    @cached_property
-    def max_payload(self) -> int:
-        """The most bytes that the encoded arguments of a call may take."""
-        return self.settings.max_payload
-
-    # -- the way to Redis -----------------------------------------------------------------------
-
-    @cached_property
-    def connections(self) -> Connections:
-        """The clients, opened when they are first needed."""
-        return Connections(self.settings)
-
-    def keys(self, domain: str) -> DomainKeys:
-        """The keys of one of its domains."""
-        return domain_keys(self.namespace, domain)
-
-    def redis_url(self) -> str:
-        """Where Redis is; starts the embedded server when none is configured."""
-        return self.connections.url
-
-    @property
-    def uses_embedded_server(self) -> bool:
-        """Whether Redis is the embedded server now, because none is configured."""
-        return self.connections.uses_embedded_server
+    # -- what is done with it -------------------------------------------------------------------
 
     @property
     def control(self) -> Control:
@@ -215,16 +247,15 @@ class Heijunka:
 
         return Control(self.connections.client, self.keys, self._tasks, max_payload=self.max_payload)
 
-    def server_ms(self) -> int:
-        """Now by Redis's clock, ms since the epoch."""
-        return self.connections.server_ms()
-
-    async def aserver_ms(self) -> int:
-        """Now by Redis's clock, ms since the epoch. See `server_ms`."""
-        return await self.connections.aserver_ms()
-
     def send(self, outgoing: Sequence[Outgoing]) -> int:
-        """Enqueue jobs of one domain in one call; returns when Redis accepted them (ms)."""
+        """Enqueue jobs of one domain in one call; tasks do this.
+
+        Parameters:
+            outgoing: the jobs, 1,000 at most.
+
+        Returns:
+            When Redis accepted them, ms since the epoch by its clock.
+        """
         command = commands.enqueue(self.keys(outgoing[0].domain), flat(outgoing))
         if not self._around_enqueue:
             return accepted_ms(self.connections.client.execute(command))
@@ -232,35 +263,39 @@ class Heijunka:
             return accepted_ms(self.connections.client.execute(command))
 
     async def asend(self, outgoing: Sequence[Outgoing]) -> int:
-        """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`."""
+        """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`.
+
+        Parameters:
+            outgoing: the jobs, 1,000 at most.
+
+        Returns:
+            When Redis accepted them, ms since the epoch by its clock.
+        """
         coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
         with self._around(outgoing):
             return await coalescer.add(outgoing)
 
     def send_many(self, outgoing: Sequence[Outgoing]) -> Iterable[int]:
-        """Enqueue jobs of one domain, 1,000 a call; returns for each when Redis accepted it (ms)."""
+        """Enqueue jobs of one domain, 1,000 a call; tasks do this.
+
+        Parameters:
+            outgoing: the jobs, as many as there are.
+
+        Returns:
+            For each when Redis accepted it, ms since the epoch by its clock.
+        """
         return [at_ms for batch in _batches(outgoing) for at_ms in [self.send(batch)] * len(batch)]
 
     async def asend_many(self, outgoing: Sequence[Outgoing]) -> Iterable[int]:
-        """Enqueue jobs of one domain, 1,000 a call. See `send_many`."""
-        return [at_ms for batch in _batches(outgoing) for at_ms in [await self.asend(batch)] * len(batch)]
+        """Enqueue jobs of one domain, 1,000 a call. See `send_many`.
 
-    def close(self) -> None:
-        """Close its connections; the next call opens them again. In a coroutine, see `aclose`."""
-        opened = self.__dict__.get("connections")
-        if opened is not None:
-            opened.close()
+        Parameters:
+            outgoing: the jobs, as many as there are.
 
-    async def aclose(self) -> None:
-        """Close its connections, the running event loop's included; the next call opens them again.
-
-        Example:
-            >>> async with app:  # doctest: +SKIP
-            ...     await charge.aenqueue(order, amount)
+        Returns:
+            For each when Redis accepted it, ms since the epoch by its clock.
         """
-        opened = self.__dict__.get("connections")
-        if opened is not None:
-            await opened.aclose()
+        return [at_ms for batch in _batches(outgoing) for at_ms in [await self.asend(batch)] * len(batch)]
 
     @contextlib.contextmanager
     def _around(self, outgoing: Sequence[Outgoing]) -> Any:
@@ -269,67 +304,9 @@ class Heijunka:
                 stack.enter_context(middleware(outgoing))
             yield
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
-        return f"<Heijunka {self.name}: {len(self._tasks)} tasks>"
-
-
-class TaskDecorator:
-    """Makes functions tasks of one application, with one set of options."""
-
-    def __init__(self, app: Heijunka, options: TaskKeywords) -> None:
-        self._app = app
-        self._name = options.get("name")
-        self._options = task_options(**options)
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # as above
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
-    def __call__(self, function: Callable[..., Any], /) -> Any:
-        """Make `function` a task."""
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise DefinitionError(
-                f"{_place(function)} is a generator", hint="a task returns once; enqueue a job per item"
-            )
-        if not inspect.isfunction(function):
-            raise DefinitionError(f"{function!r} is not a function", hint="decorate a def or async def")
-        kind = AsyncTask if inspect.iscoroutinefunction(function) else Task
-        task: BaseTask[Any, Any] = kind(
-            self._app, task_name(function.__name__ if self._name is None else self._name), function, self._options
-        )
-        self._app.register(task)
-        return task
+        return f"<Heijunka {self.name}: {counted(len(self._tasks), 'task')}>"
 
 
 def _batches(outgoing: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
     return (outgoing[at : at + BATCH] for at in range(0, len(outgoing), BATCH))
-
-
-def _place(function: Callable[..., Any]) -> str:
-    code = function.__code__
-    return f"{function.__module__}.{function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
-
-
-def _same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
-    if one.__qualname__ != other.__qualname__:
-        return False
-    if one.__module__ == other.__module__ == "__main__" and not inspect.getmodule(one).__dict__.get("__file__"):
-        return True  # a notebook or a prompt
-    one_code, other_code = one.__code__, other.__code__
-    return (one_code.co_filename, one_code.co_firstlineno) == (other_code.co_filename, other_code.co_firstlineno)

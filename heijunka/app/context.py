@@ -19,7 +19,7 @@ from heijunka.keys import Priority
 
 
 class CurrentJob(msgspec.Struct, eq=False):
-    """One attempt of one job, as its own code sees it.
+    """One attempt of one job, as its own code sees it; `current_job()` and middleware get it.
 
     Attributes:
         domain: the task's domain.
@@ -29,6 +29,12 @@ class CurrentJob(msgspec.Struct, eq=False):
         worker: the id of the worker that runs it.
         args: positional arguments, decoded.
         kwargs: keyword arguments, decoded.
+
+    Example:
+        >>> @app.task
+        ... def charge(order: str) -> None:
+        ...     job = current_job()
+        ...     print(f"{job.id}: attempt {job.attempt} of {job.attempts}")
     """
 
     _job: wire.Job
@@ -81,7 +87,10 @@ CURRENT: ContextVar[CurrentJob] = ContextVar("heijunka_current_job")
 
 
 def current_job() -> CurrentJob:
-    """The job that is running here.
+    """The job that is running here, also in what a task calls, in threads and coroutines alike.
+
+    Returns:
+        It, with its id, its attempt and its arguments.
 
     Raises:
         NotInJob: this code was not called by a task that a worker runs.

@@ -31,7 +31,19 @@ NO_KEYWORDS: Final[Mapping[str, Any]] = {}
 
 
 class Enqueueable(Generic[P, R]):
-    """A task together with what a call of it asks for."""
+    """A task together with what a call of it asks for; `task.options(...)` makes one.
+
+    Parameters:
+        app: the application it belongs to.
+        name: what its jobs are called.
+        options: what the task asks for.
+        signature: of the task's function.
+        call: what this call asks for besides.
+
+    Example:
+        >>> later = charge.options(delay="5m")
+        >>> later.enqueue(order, amount)  # doctest: +SKIP
+    """
 
     def __init__(self, app: Heijunka, name: str, options: TaskOptions, signature: Signature, call: Call) -> None:
         self.app, self.name, self.task_options = app, name, options
@@ -39,6 +51,10 @@ class Enqueueable(Generic[P, R]):
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Enqueue one call.
+
+        Parameters:
+            args: positional arguments, as the task's function takes them.
+            kwargs: keyword arguments, likewise.
 
         Returns:
             A handle of the job, once Redis has it.
@@ -57,7 +73,25 @@ class Enqueueable(Generic[P, R]):
         return Job(self, outgoing.job_id, self.app.send((outgoing,)))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
-        """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`."""
+        """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`.
+
+        Parameters:
+            args: positional arguments, as the task's function takes them.
+            kwargs: keyword arguments, likewise.
+
+        Returns:
+            A handle of the job, once Redis has it.
+
+        Raises:
+            TypeError: the call does not fit the signature; NotEncodable if an argument cannot be encoded.
+            PayloadTooLarge: the encoded arguments are larger than `max_payload`.
+            BrokerError: Redis refused it; nothing was written.
+            Unconfirmed: Redis did not confirm in time; it may have been accepted.
+
+        Example:
+            >>> job = await charge.aenqueue(order, amount)  # doctest: +SKIP
+            >>> await job.aresult(timeout=5)  # doctest: +SKIP
+        """
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()  # or `_deadline_ms` would ask Redis, and the event loop stand still
         outgoing = self._outgoing(args, kwargs)
@@ -73,7 +107,11 @@ class Enqueueable(Generic[P, R]):
             The jobs' handles, in order. Each thousand is accepted whole or not at all.
 
         Raises:
-            TypeError: a call does not fit the signature; nothing of the whole was sent.
+            TypeError: a call does not fit the signature; NotEncodable if an argument cannot be encoded. Nothing of
+                the whole was sent.
+            PayloadTooLarge: the encoded arguments of a call are larger than `max_payload`; likewise.
+            BrokerError: Redis refused a thousand; those before it are accepted.
+            Unconfirmed: Redis did not confirm a thousand in time; likewise.
 
         Example:
             >>> charge.enqueue_many([(order, amount) for order, amount in due])  # doctest: +SKIP
@@ -82,7 +120,24 @@ class Enqueueable(Generic[P, R]):
         return self._jobs(outgoing, self.app.send_many(outgoing))
 
     async def aenqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
-        """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`."""
+        """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`.
+
+        Parameters:
+            calls: for each call a tuple of its positional or a mapping of its keyword arguments.
+
+        Returns:
+            The jobs' handles, in order. Each thousand is accepted whole or not at all.
+
+        Raises:
+            TypeError: a call does not fit the signature; NotEncodable if an argument cannot be encoded. Nothing of
+                the whole was sent.
+            PayloadTooLarge: the encoded arguments of a call are larger than `max_payload`; likewise.
+            BrokerError: Redis refused a thousand; those before it are accepted.
+            Unconfirmed: Redis did not confirm a thousand in time; likewise.
+
+        Example:
+            >>> await charge.aenqueue_many([{"order": order, "amount": amount}])  # doctest: +SKIP
+        """
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()
         outgoing = self._many(calls)
@@ -91,8 +146,18 @@ class Enqueueable(Generic[P, R]):
     def job(self, job_id: str) -> Job[R]:
         """A handle of a job of this task by its id, e.g. from a log.
 
+        Parameters:
+            job_id: a UUID, as `Job.id` spells it. Whether there is such a job is not asked.
+
+        Returns:
+            The handle, which does not know when the job was accepted.
+
         Raises:
             ValueError: the text is no job id.
+
+        Example:
+            >>> charge.job("01997d7e-6c00-7000-8000-000000000001")
+            <Job charge 01997d7e-6c00-7000-8000-000000000001 in payment>
         """
         return Job(self, wire.id_bytes(job_id), None)
 
@@ -167,11 +232,11 @@ class Enqueueable(Generic[P, R]):
 class BaseTask(Enqueueable[P, R]):
     """A decorated function.
 
-    Attributes:
+    Parameters:
         app: the application it belongs to.
         name: what its jobs are called.
         function: what it decorates.
-        task_options: what it asks for.
+        options: what it asks for; kept as `task_options`.
     """
 
     def __init__(self, app: Heijunka, name: str, function: Callable[..., Any], options: TaskOptions) -> None:
@@ -183,10 +248,22 @@ class BaseTask(Enqueueable[P, R]):
         """This task, called differently.
 
         Parameters:
-            given: priority, delay, at, deadline, timeout, attempts, keep_result; see `CallKeywords`.
+            given: what this call asks for; durations are seconds, or text such as "5m".
+
+                - priority: "high", "normal" or "low", instead of the task's.
+                - delay: how much later it may start, by Redis's clock.
+                - at: the moment before which it must not start, an aware datetime; excludes `delay`.
+                - deadline: after that long, or after that moment, it must not start any more.
+                - timeout: how long an attempt may run.
+                - attempts: how often it is tried at most, 1 to 1,000.
+                - keep_result: how long its result is kept; None for not at all.
+
+        Returns:
+            What has the task's `enqueue` and its relatives. It can be kept and used again.
 
         Raises:
-            InvalidOption: a value is out of its range.
+            InvalidOption: a value is out of its range, there is no such option, `delay` and `at` are both given, or
+                the deadline is before the delay is over.
 
         Example:
             >>> charge.options(priority="low", delay="5m").enqueue(order, amount)  # doctest: +SKIP
@@ -198,18 +275,62 @@ class BaseTask(Enqueueable[P, R]):
 
 
 class Task(BaseTask[P, R]):
-    """A decorated function."""
+    """A decorated function.
+
+    Parameters:
+        app: the application it belongs to.
+        name: what its jobs are called.
+        function: what it decorates.
+        options: what it asks for; kept as `task_options`.
+
+    Example:
+        >>> @app.task(domain="payment")
+        ... def charge(order: str, cents: int) -> str:
+        ...     return f"{order}: {cents}"
+        >>> charge("A1", 99)
+        'A1: 99'
+    """
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function here and now."""
+        """Call the function here and now.
+
+        Parameters:
+            args: its positional arguments.
+            kwargs: its keyword arguments.
+
+        Returns:
+            What it returns.
+        """
         result: R = self.function(*args, **kwargs)
         return result
 
 
 class AsyncTask(BaseTask[P, R]):
-    """A decorated coroutine function."""
+    """A decorated coroutine function.
+
+    Parameters:
+        app: the application it belongs to.
+        name: what its jobs are called.
+        function: what it decorates.
+        options: what it asks for; kept as `task_options`.
+
+    Example:
+        >>> @app.task(domain="mail")
+        ... async def send(to: str, text: str) -> int:
+        ...     return len(text)
+        >>> asyncio.run(send("a1@example.org", "on its way"))
+        10
+    """
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Call the coroutine function here and now."""
+        """Call the coroutine function here and now.
+
+        Parameters:
+            args: its positional arguments.
+            kwargs: its keyword arguments.
+
+        Returns:
+            Its coroutine, to be awaited.
+        """
         coroutine: Coroutine[Any, Any, R] = self.function(*args, **kwargs)
         return coroutine

@@ -21,10 +21,13 @@ class Job(Generic[R]):
     Parameters:
         call: the task, as it was called.
         job_id: 16 bytes.
-
-    Attributes:
         accepted_ms: when Redis accepted it, ms since the epoch by Redis's clock; None for a handle that
             was made from an id.
+
+    Example:
+        >>> job = charge.enqueue(order, amount)  # doctest: +SKIP
+        >>> job.id, job.status().state  # doctest: +SKIP
+        ('01997d7e-6c00-7000-8000-000000000001', 'queued')
     """
 
     __slots__ = ("_call", "_id", "accepted_ms")
@@ -53,16 +56,41 @@ class Job(Generic[R]):
         Parameters:
             timeout: how long to wait, in seconds; None for ever.
 
+        Returns:
+            What it returned, decoded into the type that the task's function is annotated with.
+
         Raises:
             JobFailed: it ended without a result, with the remote error; JobCancelled if somebody cancelled it.
-            ResultTimeout: it has not ended in time.
+            ResultTimeout: it has not ended in time, or its result is not kept any more.
             ResultNotKept: its task keeps no results.
+            BrokerError: Redis cannot be reached.
+
+        Example:
+            >>> charge.enqueue(order, amount).result(timeout=5)  # doctest: +SKIP
+            'A1: 99'
         """
         self._must_keep()
         return self._opened(self._call.app.connections.subscription.wait(self._key, timeout), timeout)
 
     async def aresult(self, timeout: float | None = None) -> R:  # noqa: ASYNC109 - the same signature as `result`
-        """Wait until the job has ended and return what it returned. See `result`."""
+        """Wait until the job has ended and return what it returned; the event loop goes on meanwhile. See `result`.
+
+        Parameters:
+            timeout: how long to wait, in seconds; None for ever.
+
+        Returns:
+            What it returned, decoded into the type that the task's function is annotated with.
+
+        Raises:
+            JobFailed: it ended without a result, with the remote error.
+            ResultTimeout: it has not ended in time, or its result is not kept any more.
+            ResultNotKept: its task keeps no results.
+            BrokerError: Redis cannot be reached.
+
+        Example:
+            >>> await (await charge.aenqueue(order, amount)).aresult(timeout=5)  # doctest: +SKIP
+            'A1: 99'
+        """
         self._must_keep()
         return self._opened(
             await (await self._call.app.connections.opened()).subscription.awaited(self._key, timeout), timeout
@@ -73,6 +101,14 @@ class Job(Generic[R]):
 
         Returns:
             Its state and what is known of it; see `heijunka.app.locate.Place`.
+
+        Raises:
+            UndecodableJob: the record of its end cannot be read.
+            BrokerError: Redis cannot be reached.
+
+        Example:
+            >>> charge.options(delay="5m").enqueue(order, amount).status().state  # doctest: +SKIP
+            'scheduled'
         """
         from heijunka.app.locate import located
 
@@ -80,7 +116,19 @@ class Job(Generic[R]):
         return located(app.connections.client, app.keys(self.domain), self._id, self.accepted_ms)
 
     async def astatus(self) -> Place:
-        """Where the job is now. See `status`."""
+        """Where the job is now. See `status`.
+
+        Returns:
+            Its state and what is known of it; see `heijunka.app.locate.Place`.
+
+        Raises:
+            UndecodableJob: the record of its end cannot be read.
+            BrokerError: Redis cannot be reached.
+
+        Example:
+            >>> (await job.astatus()).state  # doctest: +SKIP
+            'done'
+        """
         from heijunka.app.locate import alocated
 
         app = self._call.app

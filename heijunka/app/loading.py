@@ -20,7 +20,10 @@ def load_app(path: str) -> Heijunka:
     Parameters:
         path: `package.module:attribute`; without an attribute the module's only application, or the
             default one when the module defines its tasks with `heijunka.task`. A file works too:
-            `tasks.py:app`.
+            `tasks.py:app`. Both are looked for from the current directory.
+
+    Returns:
+        The application; its module has been imported.
 
     Raises:
         AppNotFound: there is no such module, attribute or application.

@@ -15,7 +15,7 @@ BATCH: Final = 1_000
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """One encoded call.
+    """One encoded call, as middleware around enqueue sees it.
 
     Attributes:
         job_id: 16 bytes.
@@ -23,6 +23,13 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
         domain: whose queue it goes to.
         where: its place there, as `commands.enqueue.where` spells it.
         blob: the job as it is stored.
+
+    Example:
+        >>> @app.around_enqueue
+        ... @contextlib.contextmanager
+        ... def counted(jobs):
+        ...     yield
+        ...     print(f"{len(jobs)} to {jobs[0].domain}, {sum(len(job.blob) for job in jobs)} bytes")
     """
 
     job_id: bytes

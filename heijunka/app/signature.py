@@ -82,10 +82,7 @@ class Signature:
             NotEncodable: an argument has a type that cannot be encoded.
         """
         try:
-            if self._plain:
-                bound = self._struct(*args, **kwargs)
-            else:
-                bound = self._struct(**self.signature.bind(*args, **kwargs).arguments)
+            bound = self._struct(*args, **kwargs) if self._plain else self._struct(**self._bound(args, kwargs))
         except TypeError as error:
             raise self._explained(error, args, kwargs) from None
         try:
@@ -209,6 +206,23 @@ class Signature:
                 hint="annotate it with a type of docs/types.md, or with Any",
             ) from error
 
+    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """A call by parameters. `bind` of older Pythons does not know that `**` may take a positional-only name."""
+        free = self._free.intersection(kwargs)
+        named = {name: value for name, value in kwargs.items() if name not in free}
+        arguments: dict[str, Any] = self.signature.bind(*args, **named).arguments
+        if free:
+            rest = arguments.get(self._names[-1], {})
+            arguments[self._names[-1]] = {key: value for key, value in kwargs.items() if key in free or key in rest}
+        return arguments
+
+    @cached_property
+    def _free(self) -> frozenset[str]:
+        """Positional-only names, where `**` takes what has such a name."""
+        if not self.parameters or self.parameters[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+            return frozenset()
+        return frozenset(it.name for it in self.parameters if it.kind is inspect.Parameter.POSITIONAL_ONLY)
+
     def _called(self, given: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
@@ -229,7 +243,7 @@ class Signature:
     def _explained(self, error: TypeError, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TypeError:
         """Python's own words for a wrong call, where it has them."""
         try:
-            self.signature.bind(*args, **kwargs)
+            self._bound(args, kwargs)
         except TypeError as words:
             return TypeError(f"{self.task}() {words}")
         return TypeError(f"{self.task}(): {error}")  # `bind` takes a positional-only name for one of **kwargs

@@ -40,7 +40,8 @@ class Slot(msgspec.Struct, frozen=True):
         first: its place in KEYS or ARGV, from 1.
         last: the same for a single one; the end of a range, None when that is open.
         fields: of a group, what one repetition consists of.
-        variants: of a mix, the names that follow each word that may begin an item.
+        variants: of a mix, the names that follow each word that may begin an item; a last one with "..." comes as
+            often as the value before it says.
         place: where the contract says so.
     """
 
@@ -93,9 +94,10 @@ _ENTRY = re.compile(r"-- (KEYS|ARGV|Returns|Cost|Flags)\b(.*)")
 _CONTINUED = re.compile(r"--\s{3,}(.+)")
 _SLOT = re.compile(r"\[(\d+)(?:(\.\.)(\d*))?\]\s+([a-z_]+)\s+([a-z].*)")
 _GROUP = re.compile(r"([a-z_]+ [a-z]+(?:, [a-z_]+ [a-z]+)*)(?:\s{2,}.*)?")
-_VARIANT = re.compile(r'("[a-z_]+"(?:, "[a-z_]+")*)((?: [a-z_]+)*)')
+_VARIANT = re.compile(r'("[a-z_]+"(?:, "[a-z_]+")*)((?: [a-z_]+)*(?: [a-z_]+ [a-z_]+\.{3})?)')
 _ANSWER = re.compile(r'\{"([a-z_]+)"((?:, [a-z_]+)*(?:\.\.\.)?)\}')
 _QUOTED = re.compile(r'"([a-z_]+)"')
+REPEATED: Final = "..."
 _ORDER: Final = ("KEYS", "ARGV", "Returns", "Cost", "Flags")
 
 
@@ -258,7 +260,7 @@ def _check(place: str, label: str, slots: tuple[Slot, ...], given: Sequence[obje
         if slot.last is not None:
             expected += [Field(slot.name, slot.type)] * (slot.last - slot.first + 1)
         while slot.last is None and len(expected) < len(given):
-            expected += _item(slot, given[len(expected)])
+            expected += _item(slot, given[len(expected) :])
     if len(expected) != len(given):
         names = ", ".join(dict.fromkeys(field.name for field in expected))
         refuse(place, f"{label} are {len(expected)} here, not {len(given)}", f"they are {names or 'none'}")
@@ -267,14 +269,20 @@ def _check(place: str, label: str, slots: tuple[Slot, ...], given: Sequence[obje
             refuse(place, f"{label}[{index}], {field.name}, is no {field.type}: {value!r}", "the contract has its type")
 
 
-def _item(slot: Slot, head: object) -> tuple[Field, ...]:
-    """What one item of an open range consists of that begins with `head`."""
+def _item(slot: Slot, given: Sequence[object]) -> tuple[Field, ...]:
+    """What the item of an open range consists of that `given` begins with."""
     if slot.fields:
         return slot.fields
-    word = _text(head)
+    word = _text(given[0])
     if word not in slot.variants:
-        refuse(slot.place, f"{head!r} begins no item of {slot.name}", f"one of {', '.join(slot.variants)} does")
-    return (Field(word, "str"), *(Field(name, "any") for name in slot.variants[word]))
+        refuse(slot.place, f"{given[0]!r} begins no item of {slot.name}", f"one of {', '.join(slot.variants)} does")
+    names = list(slot.variants[word])
+    if names and names[-1].endswith(REPEATED):
+        count = _text(given[len(names) - 1]) if len(given) >= len(names) else ""
+        if not count.isdecimal():
+            refuse(slot.place, f"{word} is told no number of {names[-1]}", "it stands before them")
+        names[-1:] = [names[-1].removesuffix(REPEATED)] * int(count)
+    return (Field(word, "str"), *(Field(name, "any") for name in names))
 
 
 def _text(value: object) -> str:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 
 from heijunka.broker.command import Command, Reply
 from heijunka.keys import PRIORITIES, SOURCE_PRIORITY, DomainKeys, Priority
-
-At = TypeVar("At", int, str)
 
 
 class Depths(msgspec.Struct, frozen=True):

@@ -67,8 +67,18 @@ def release(entry: Entry) -> Outcome:
 def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds = SERVER_CLOCK) -> Command[Settled]:
     """End a batch of attempts, at most 500."""
     args: list[Argument] = [now]
+    acks, source = 0, None  # where the count of the present run of acks stands, and of which source it is
     for outcome in outcomes:
-        args += outcome
+        if outcome[0] != "ack":
+            args += outcome
+            source = None
+        elif outcome[1] == source:
+            args.append(outcome[2])
+            args[acks] += 1  # type: ignore[operator]  # a count
+        else:
+            source = outcome[1]
+            args += ("acks", source, 1, outcome[2])
+            acks = len(args) - 2
     return Command(
         "settle",
         keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels, *keys.sources),

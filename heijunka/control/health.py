@@ -7,6 +7,7 @@ saw and what to do about it. Workers ask only for what they cannot do without (`
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from heijunka import commands
 from heijunka.broker import scripts
 from heijunka.broker.client import Client
 from heijunka.clock import spell_ms, wall_ms
+from heijunka.counted import counted
 from heijunka.errors import BrokerError, RedisDenied, RedisEvicts, RedisReadOnly, RedisTooOld
 from heijunka.keys import DomainKeys
 
@@ -189,7 +191,7 @@ def role(info: Mapping[str, str]) -> Finding:
     if info.get("role") == "slave":
         return Finding("role", "fail", "a read-only replica", "point the URL at the primary")
     replicas = info.get("connected_slaves", "0")
-    return Finding("role", "ok", f"primary, {replicas} replica{'' if replicas == '1' else 's'}")
+    return Finding("role", "ok", f"primary, {counted(int(replicas), 'replica')}")
 
 
 def eviction(info: Mapping[str, str]) -> Finding:
@@ -244,15 +246,21 @@ def clock(ahead_ms: float) -> Finding:
     return Finding("clock", "warn", says, "synchronise both with NTP")
 
 
-def domain(keys: DomainKeys, depths: commands.Depths) -> Finding:
-    """Whether somebody serves a domain."""
+def domain(keys: DomainKeys, depths: commands.Depths, *, app: str | None = None) -> Finding:
+    """Whether somebody serves a domain.
+
+    Parameters:
+        keys: of the domain.
+        depths: what it holds.
+        app: the application's path, for the hint; None when the settings name it.
+    """
     waiting = depths.load - depths.running
-    counts = [_count(depths.workers, "worker"), f"{_count(waiting, 'job')} waiting", f"{depths.running} running"]
+    counts = [counted(depths.workers, "worker"), f"{counted(waiting, 'job')} waiting", f"{depths.running:,} running"]
     if depths.dead:
-        counts.append(_count(depths.dead, "dead letter"))
+        counts.append(counted(depths.dead, "dead letter"))
     says = f"{keys.domain}: {', '.join(counts)}"
     if depths.workers == 0:
-        return Finding("domain", "warn", says, f"start one: heijunka worker -d {keys.domain}")
+        return Finding("domain", "warn", says, f"start one: {_worker_of(keys.domain, app)}")
     return Finding("domain", "ok", says)
 
 
@@ -269,6 +277,11 @@ def _scripts(client: Client) -> Finding:
     return Finding("scripts", "ok", f"all {len(names)} scripts load")
 
 
+def _worker_of(domain: str, app: str | None) -> str:
+    named = "" if app is None else f" {shlex.quote(app)}"
+    return f"heijunka worker{named} -d {domain}"
+
+
 def _too_old(info: Mapping[str, str]) -> RedisTooOld:
     return RedisTooOld(
         f"{named(info)} is too old: Heijunka needs Redis >= 7.0 or Valkey >= 7.2",
@@ -278,7 +291,3 @@ def _too_old(info: Mapping[str, str]) -> RedisTooOld:
 
 def _mib(size: int) -> str:
     return f"{size / 1_048_576:,.1f} MiB"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from heijunka.broker.client import Client
 from heijunka.broker.conversation import Patience, pause
 from heijunka.clock import Milliseconds
 from heijunka.commands import Entry, Lost, Pulled
+from heijunka.counted import counted
 from heijunka.errors import BrokerError, EnqueueError
 from heijunka.keys import SUSPECTS, DomainKeys
 from heijunka.worker.fatal import essential
@@ -160,7 +161,7 @@ class Fetcher:
     def _known(self, reply: Pulled | Lost) -> list[Entry]:
         if not isinstance(reply, Lost):
             return reply.entries
-        log.warning("%s lost its lease: dropping %d unstarted jobs", self._spec.id, len(self._inbox))
+        log.warning("%s lost its lease: dropping %s", self._spec.id, counted(len(self._inbox), "unstarted job"))
         self._inbox.drained()
         self._settler.forget()
         self._join()

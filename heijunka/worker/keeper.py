@@ -24,6 +24,7 @@ from heijunka.broker.client import Channel
 from heijunka.broker.conversation import Patience
 from heijunka.clock import Milliseconds
 from heijunka.commands import Recovered
+from heijunka.counted import counted
 from heijunka.errors import HeijunkaError, RedisDenied
 from heijunka.keys import DomainKeys, domain_keys
 from heijunka.worker import crash
@@ -237,8 +238,8 @@ class Keeper:
         took_back = total.returned + total.charged + total.buried + total.overdue
         if took_back or (total.state == "recovered" if how == "lapsed" else not death.expected):
             log.warning(
-                "%s %s: %d jobs returned, %d charged, %d overdue, %d dead-lettered",
-                death.worker, death.how, total.returned, total.charged, total.overdue, total.buried,
+                "%s %s: %s returned, %d charged, %d overdue, %d dead-lettered",
+                death.worker, death.how, counted(total.returned, "job"), total.charged, total.overdue, total.buried,
             )  # fmt: skip
 
     # -- doubt ----------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 EXIT_OK: Final = 0
-EXIT_USAGE: Final = 2
 EXIT_NOT_FOUND: Final = 3
 EXIT_UNREACHABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130

@@ -23,6 +23,7 @@ from heijunka import commands
 from heijunka.app import Heijunka
 from heijunka.broker.client import Client
 from heijunka.clock import wall_ms
+from heijunka.counted import counted
 from heijunka.errors import BrokerError, DefinitionError, EnqueueError
 from heijunka.keys import domain_keys
 from heijunka.policies.pace import blended_ms, pull_size
@@ -145,7 +146,7 @@ class WorkerProcess:
     def _hand_back_the_rest(self) -> None:
         """The grace is over: what still runs is cancelled where it can be, and given back in any case."""
         self._cut_short = True
-        log.warning("%s: grace is over, handing back %d running jobs", self._spec.id, self._running())
+        log.warning("%s: grace is over, handing back %s", self._spec.id, counted(self._running(), "running job"))
         if isinstance(self._executor, LoopExecutor):
             self._executor.cancel()
             return

@@ -33,9 +33,6 @@ class Promoter:
         client: opens its channels.
         keys: of the domains.
         away: called when Redis cannot be reached; see `Outage`.
-
-    Attributes:
-        promoted: jobs it moved.
     """
 
     def __init__(self, client: Client, keys: Iterable[DomainKeys], *, away: Callable[[], None] | None = None) -> None:
@@ -46,7 +43,6 @@ class Promoter:
         self._troubles: dict[str, Outage] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="promoter", daemon=True)
-        self.promoted = 0
 
     def start(self) -> None:
         """Start the thread."""
@@ -93,7 +89,6 @@ class Promoter:
                     trouble.failed(error)
                     continue
                 trouble.over()
-                self.promoted += reply.jobs
                 if reply.wait_ms == 0:
                     more.append(domain)
                 elif reply.wait_ms is not None:

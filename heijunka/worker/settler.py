@@ -20,6 +20,7 @@ from heijunka.broker.client import Channel
 from heijunka.broker.conversation import Patience
 from heijunka.commands import Entry
 from heijunka.commands.settle import Outcome
+from heijunka.counted import counted
 from heijunka.errors import BrokerError, EnqueueError
 from heijunka.keys import DomainKeys
 from heijunka.worker.fatal import essential
@@ -106,7 +107,7 @@ class Settler:
         try:
             reply = self._channel.execute(command, self._patience)
         except (BrokerError, EnqueueError) as error:
-            log.error("cannot settle %d jobs: %s", len(batch), error)
+            log.error("cannot settle %s: %s", counted(len(batch), "job"), error)
             self._outbox.extendleft(reversed(batch))
             if self._patience.over():
                 return False
@@ -117,7 +118,7 @@ class Settler:
             held.pop((entry.source, entry.id), None)
         if reply.fenced:
             self.fenced += len(reply.fenced)
-            log.warning("%d jobs had been taken away while they ran; their outcomes were refused", len(reply.fenced))
+            log.warning("outcomes of %s refused: taken away while running", counted(len(reply.fenced), "job"))
         if self.on_settled is not None:
             self.on_settled()
         return True

@@ -25,6 +25,7 @@ import msgspec
 from heijunka.broker.client import Client
 from heijunka.config import did_you_mean
 from heijunka.control.health import require_fit
+from heijunka.counted import counted
 from heijunka.errors import HeijunkaError
 from heijunka.keys import domain_keys
 from heijunka.server import STATE_DIRECTORY, EmbeddedServer, Upkeep
@@ -152,7 +153,7 @@ class Supervisor:
         if crew.mourned and now < self._leave_by:
             return
         if crew.mourned:
-            log.error("%d dead workers could not be reported; their leases will end by themselves", crew.mourned)
+            log.error("could not report %s; leases end by themselves", counted(crew.mourned, "dead worker"))
         if self._at_once:
             self._code = EXIT_INTERRUPTED
         else:
@@ -183,7 +184,7 @@ class Supervisor:
             self._at_once, self._leave_by = True, None
             self._crew.stop_at_once()
         elif not self._stopping:
-            log.info("%s: stopping, %d workers finish what they run", self._name, self._crew.size)
+            log.info("%s: stopping, letting %s finish first", self._name, counted(self._crew.size, "worker"))
             self._crew.stop(time.monotonic())
             self._promoter.stop()
         self._stopping = True
@@ -245,8 +246,9 @@ class Supervisor:
         self._keeper.serve(sizes)
         self._promoter.serve(domain_keys(ready.namespace, domain) for domain in sizes)
         log.info(
-            "%s serves %s with %d processes each, %d slots a process",
-            self._name, ", ".join(sizes), next(iter(sizes.values())), self._order.slots or ready.slots,
+            "%s serves %s with %s each, %s a process",
+            self._name, ", ".join(sizes),
+            counted(next(iter(sizes.values())), "process"), counted(self._order.slots or ready.slots, "slot"),
         )  # fmt: skip
 
     def _sizes(self, ready: Ready) -> dict[str, int] | Failed:

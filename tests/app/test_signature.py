@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heijunka.app.signature import Signature
@@ -112,6 +112,8 @@ calls = st.tuples(
 
 @pytest.mark.parametrize("function", [plain, positional, keywords, everything])
 @given(call=calls)
+@example(call=([None], {"a": None, "b": None, "d": None}))
+@example(call=([1], {"z": 1, "b": 2, "d": 3, "a": 4}))
 def test_a_call_means_the_same_there_as_here(
     function: Callable[..., Any], call: tuple[list[Any], dict[str, Any]]
 ) -> None:

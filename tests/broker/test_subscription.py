@@ -80,6 +80,12 @@ def calls(redis: redis_py.Redis, command: str) -> int:
     return count
 
 
+def subscriptions_so_far(redis: redis_py.Redis) -> int:
+    """How often somebody subscribed, once the connections of earlier tests have gone."""
+    wait_until(lambda: [] == connections(redis))
+    return calls(redis, "subscribe")
+
+
 def end(redis: redis_py.Redis, key: str, record: str = "record") -> None:
     """Do what `settle` does to the key of a job that ends."""
     redis.set(key, record, px=60_000)
@@ -146,7 +152,7 @@ def test_what_is_already_there_is_returned_without_subscribing(
     # given
     (job_id,) = domain.accept()
     (record,) = domain.finish(*domain.pull())
-    before = calls(redis, "subscribe")
+    before = subscriptions_so_far(redis)
 
     # when
     found = subscription.wait(domain.keys.result(id_text(job_id)), 20)
@@ -168,7 +174,7 @@ def test_a_wait_of_no_time_looks_once_and_does_not_subscribe(
 ) -> None:
     # given
     end(redis, keys.result("ended"))
-    before = calls(redis, "subscribe")
+    before = subscriptions_so_far(redis)
 
     # when
     found = subscription.wait_all([keys.result("ended"), keys.result("running")], 0)
@@ -189,7 +195,7 @@ def test_a_thousand_keys_are_asked_for_together(
     """Not one round trip each: a call subscribes to all whose looks were answered together."""
     # given
     thousand = [keys.result(str(number)) for number in range(1_000)]
-    before = calls(redis, "subscribe")
+    before = subscriptions_so_far(redis)
 
     # when
     waiting = Waiting(subscription, redis, *thousand)

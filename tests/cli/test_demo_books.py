@@ -13,14 +13,14 @@ import pytest
 from rich.console import Console
 
 from heijunka.commands import Depths
-from heijunka_cli import demo_plan
-from heijunka_cli.demo_app import LOOPBACK, Notice, Parcel, Report, Seal, Weight
-from heijunka_cli.demo_books import Check, Ended, Summary, Tally, audit
-from heijunka_cli.demo_plan import DOMAINS, Order, Plan, Source, planned, standard_library
-from heijunka_cli.demo_summary import print_summary
-from heijunka_cli.demo_view import LinesView, LiveView, view_on
-from heijunka_cli.demo_watch import Moment
-from heijunka_cli.demo_web import REFUSALS, Web
+from heijunka_cli.demo import plan as planning
+from heijunka_cli.demo.app import LOOPBACK, Notice, Parcel, Report, Seal, Weight
+from heijunka_cli.demo.books import Check, Ended, Summary, Tally, audit
+from heijunka_cli.demo.plan import DOMAINS, Order, Plan, Source, planned, standard_library
+from heijunka_cli.demo.summary import print_summary
+from heijunka_cli.demo.view import LinesView, LiveView, view_on
+from heijunka_cli.demo.watch import Moment
+from heijunka_cli.demo.web import REFUSALS, Web
 
 SOURCE = Source("a.py", 1_000, "5ea1")
 PLAN = Plan(
@@ -132,7 +132,7 @@ def test_a_plan_has_exactly_so_many_jobs_of_every_kind(jobs: int) -> None:
 
     assert (jobs, jobs) == (plan.total, len(orders))
     assert 1 == sum(order.source is None for order in orders)
-    assert demo_plan.BUSY_CUSTOMERS == sum(order.customer.startswith("busy-") for order in plan.flow)
+    assert planning.BUSY_CUSTOMERS == sum(order.customer.startswith("busy-") for order in plan.flow)
     assert any(order.delayed for order in orders)
     assert {"seal", "pack", "weigh", "notify"} == {order.task for order in plan.flow}
     assert set(DOMAINS) == {order.domain for order in plan.burst}
@@ -141,7 +141,7 @@ def test_a_plan_has_exactly_so_many_jobs_of_every_kind(jobs: int) -> None:
 def test_the_flow_is_spread_evenly_over_its_time() -> None:
     plan = planned(1_000, [SOURCE])
 
-    assert [1, 251, 500, 500] == [plan.due(at * demo_plan.FLOW_S) for at in (0, 0.5, 1, 2)]
+    assert [1, 251, 500, 500] == [plan.due(at * planning.FLOW_S) for at in (0, 0.5, 1, 2)]
 
 
 def test_the_sources_are_the_running_pythons_library() -> None:

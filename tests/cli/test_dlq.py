@@ -19,7 +19,7 @@ import pytest
 from heijunka import wire
 from heijunka.errors import RedisUnreachable
 from heijunka.keys import DomainKeys
-from heijunka_cli import dlq_view
+from heijunka_cli.dlq import view
 from tests.cli.conftest import SHOP, Call, Start
 from tests.fixtures.letters import bury, entries, failure
 from tests.fixtures.samples import samples
@@ -541,16 +541,16 @@ def test_an_export_that_fails_leaves_the_old_file_and_no_other(
     folder = tmp_path / "exports"
     folder.mkdir()
     (folder / "letters.jsonl").write_text("yesterday's\n")
-    whole = dlq_view.facts
+    whole = view.facts
 
     def once(*args: Any, **given: Any) -> Any:
-        monkeypatch.setattr(dlq_view, "facts", failing)
+        monkeypatch.setattr(view, "facts", failing)
         return whole(*args, **given)
 
     def failing(*_: Any, **__: Any) -> Any:
         raise RedisUnreachable
 
-    monkeypatch.setattr(dlq_view, "facts", once)
+    monkeypatch.setattr(view, "facts", once)
 
     done = call("dlq", "export", SHOP, "-o", str(folder / "letters.jsonl"))
 

@@ -141,7 +141,17 @@ def test_it_says_which_domains_nobody_serves(call: Call, served: Callable[[str],
         "warn  domain       payment: 0 workers, 1 job waiting, 0 running",
         "ok    domain       delivery: 1 worker, 0 jobs waiting, 0 running",
     ] == lines
-    assert "hint: start one: heijunka worker -d payment" in hints(done)
+    assert [f"hint: start one: heijunka worker {SHOP} -d payment"] == [hint for hint in hints(done) if "worker" in hint]
+
+
+def test_a_hint_names_no_application_that_the_settings_name(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEIJUNKA_APP", SHOP)
+
+    done = call("doctor")
+
+    assert [f"hint: start one: heijunka worker -d {domain}" for domain in ("payment", "delivery")] == [
+        hint for hint in hints(done) if "worker" in hint
+    ]
 
 
 def test_annotations_that_do_not_resolve_fail(call: Call, app_file: Callable[[str], str]) -> None:

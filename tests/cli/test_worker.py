@@ -44,7 +44,7 @@ def test_a_burst_runs_what_there_is_and_ends(run: Call, call: Call, client: Clie
 
     assert (0, "") == (done.code, done.out)
     assert [] == errors(done.err)
-    assert "serves payment, delivery with 2 processes each, 1 slots a process" in done.err
+    assert "serves payment, delivery with 2 processes each, 1 slot a process" in done.err
     assert {"done": 3, "load": 0} == {
         "done": depths(client, namespace, "payment").counted("done", "ack"),
         "load": depths(client, namespace, "payment").load,

@@ -189,6 +189,8 @@ def test_a_domain_is_judged_by_who_serves_it(keys: DomainKeys) -> None:
         "payment: 0 workers, 4 jobs waiting, 4 running, 1 dead letter",
         "start one: heijunka worker -d payment",
     ) == health.domain(keys, idle)
+    assert "start one: heijunka worker shop:app -d payment" == health.domain(keys, idle, app="shop:app").hint
+    assert "start one: heijunka worker 'my shop.py' -d payment" == health.domain(keys, idle, app="my shop.py").hint
 
 
 def test_a_cluster_of_one_node_is_judged_by_what_it_says() -> None:

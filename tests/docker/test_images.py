@@ -1,26 +1,23 @@
-"""The scripts' tests on the servers that people run: the current images of Redis and Valkey."""
+"""The whole suite on the servers that people run: the current images of Redis and Valkey."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
 from testcontainers.core.container import DockerContainer
 
-from tests.conftest import RUNNING
 from tests.fixtures.server import driver
+from tests.fixtures.suite import suite_on
 from tests.fixtures.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("redis:8", "valkey/valkey:8")
 PORT = 6379
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(3_600)]
 
 
 def docker_answers() -> None:
@@ -51,14 +48,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_every_script_keeps_its_promises_on_an_image(image_url: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/lua/scripts", "-q", "-p", "no:cacheprovider"],
-        cwd=ROOT,
-        env={**os.environ, RUNNING: image_url},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_suite_passes_on_an_image(image_url: str) -> None:
+    ended = suite_on(image_url)
 
-    assert 0 == ended.returncode, ended.stdout + ended.stderr
+    assert 0 == ended.returncode, ended.stdout

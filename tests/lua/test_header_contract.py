@@ -32,7 +32,7 @@ MIX = """\
 --
 -- ARGV[1] now       int    ms
 -- ARGV[2..] ends    mixed  "ack", "drop" entry
---                          | "done" entry result | "stop"
+--                          | "done" entry result | "all" count entry... | "stop"
 -- Returns {"ended"}
 -- Cost    O(ends)
 
@@ -70,7 +70,13 @@ def test_a_mix_tells_its_items_apart_by_their_first_word() -> None:
         2,
         None,
         "lua/end_all.lua:4",
-        variants={"ack": ("entry",), "drop": ("entry",), "done": ("entry", "result"), "stop": ()},
+        variants={
+            "ack": ("entry",),
+            "drop": ("entry",),
+            "done": ("entry", "result"),
+            "stop": (),
+            "all": ("count", "entry..."),
+        },
     ) == (ends)
 
 
@@ -182,11 +188,17 @@ def test_the_items_of_a_mix_are_counted_by_their_words() -> None:
     header = parse(MIX, "end_all")
     header.check((), (0,))
     header.check((), (0, "ack", b"1-0", b"done", b"1-1", b"result", "stop"))
+    header.check((), (0, "all", 2, b"1-0", b"1-1", "all", "0", "stop"))
 
     with pytest.raises(ScriptSourceError, match=r"ARGV are 4 here, not 3"):
         header.check((), (0, "done", b"1-1"))
     with pytest.raises(ScriptSourceError, match=r"lua/end_all.lua:4: 'nack' begins no item of ends"):
         header.check((), (0, "ack", b"1-0", "nack", b"1-1"))
+    with pytest.raises(ScriptSourceError, match=r"ARGV are 5 here, not 4"):
+        header.check((), (0, "all", 2, b"1-0"))
+    for untold in ((0, "all"), (0, "all", "many", b"1-0")):
+        with pytest.raises(ScriptSourceError, match=r"lua/end_all.lua:4: all is told no number of entry\.\.\."):
+            header.check((), untold)
 
 
 def test_floats_and_flags_have_their_forms() -> None:

@@ -264,3 +264,29 @@ def test_a_copy_that_was_overtaken_does_nothing(
     assert Settled((), replayed=False, overtaken=True) == late
     assert "stale" == heard[-1]
     assert before == snapshot(redis, keys)
+
+
+# -- runs of outcomes ----------------------------------------------------------------------------
+
+
+def test_of_a_run_that_was_taken_away_in_part_the_rest_is_settled_and_the_others_are_named_by_their_places(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
+) -> None:
+    seed.worker("w1")
+    entries = [*seed.held("w1", NORMAL, *samples(4)), *seed.held("w1", HIGH, *samples(2))]
+    take_away(redis, keys, entries[1])
+    take_away(redis, keys, entries[5])
+
+    settled = settle(client, keys, *map(commands.ack, entries))
+
+    assert Settled(fenced=(1, 5), replayed=False) == settled
+    assert ALONE.but(stats={"ack": 4}, sessions=(b"1 2 6",)) == snapshot(redis, keys)
+
+
+def test_the_same_entry_twice_in_one_run_is_settled_once(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
+) -> None:
+    entry = seed.holding("w1")
+
+    assert Settled(fenced=(1,), replayed=False) == settle(client, keys, commands.ack(entry), commands.ack(entry))
+    assert ALONE.but(stats={"ack": 1}, sessions=(b"1 2",)) == snapshot(redis, keys)

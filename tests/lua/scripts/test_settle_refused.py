@@ -122,8 +122,14 @@ def test_a_released_job_that_somebody_deleted_does_not_come_back(
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("ack",),
-        ("ack", 5),
+        ("done",),
+        ("done", 5),
+        ("acks", 5),
+        ("acks", 5, 2, b"1-0"),
+        ("acks", 5, 0),
+        ("acks", 5, "-3"),
+        ("acks", 5, "1.5", b"1-0", b"2-0"),
+        ("acks", 5, 2, b"1-0", b"none"),
         ("ack", 0, b"1-0"),
         ("ack", 8, b"1-0"),
         ("ack", "x", b"1-0"),

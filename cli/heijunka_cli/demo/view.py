@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from heijunka.commands import Depths
-from heijunka_cli.demo_plan import DOMAINS
-from heijunka_cli.demo_watch import Moment
+from heijunka_cli.demo.plan import DOMAINS
+from heijunka_cli.demo.watch import Moment
 
 LINE_EVERY_S: Final = 1.0
 NEWS_LINES: Final = 6

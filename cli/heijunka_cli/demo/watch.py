@@ -15,8 +15,8 @@ import msgspec
 
 from heijunka import Heijunka, commands
 from heijunka.commands import Depths
-from heijunka_cli.demo_books import Tally
-from heijunka_cli.demo_plan import DOMAINS, LOST
+from heijunka_cli.demo.books import Tally
+from heijunka_cli.demo.plan import DOMAINS, LOST
 
 PACE_S: Final = 1.0
 """The rate that is shown is that of so many seconds."""

@@ -33,10 +33,10 @@ def demo(context: click.Context, jobs: int, processes: int, seconds: int, as_jso
     """
     from rich.console import Console
 
-    from heijunka_cli.demo_plan import planned, standard_library
-    from heijunka_cli.demo_run import Interrupted, perform
-    from heijunka_cli.demo_summary import print_summary
-    from heijunka_cli.demo_view import view_on
+    from heijunka_cli.demo.plan import planned, standard_library
+    from heijunka_cli.demo.run import Interrupted, perform
+    from heijunka_cli.demo.summary import print_summary
+    from heijunka_cli.demo.view import view_on
     from heijunka_cli.safe_text import json_text
 
     plan = planned(jobs, standard_library())

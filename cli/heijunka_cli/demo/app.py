@@ -1,7 +1,7 @@
 """The demo's application: a shop that sells the source files of Python's standard library.
 
 Nothing is simulated. A task reads a real file, does real work on it and reports what it did and in which
-attempt; `demo_books` holds these reports against the files and against what Redis counted.
+attempt; `books` holds these reports against the files and against what Redis counted.
 
 The settings that matter are written here, so that the demo is the same whatever is configured around it.
 """

@@ -9,7 +9,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from heijunka_cli.demo_books import Check, Summary, Tally
+from heijunka_cli.demo.books import Check, Summary, Tally
 
 _LABEL: Final = 13
 _JUSTIFIED: Final[tuple[JustifyMethod, ...]] = ("left", "left", "right", "left", "left", "right", "left")

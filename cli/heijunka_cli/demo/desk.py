@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from heijunka import Job, JobFailed, ResultTimeout
 from heijunka.app.enqueueable import Enqueueable
-from heijunka_cli.demo_app import Report, notify, pack, seal, weigh
-from heijunka_cli.demo_books import Ended
-from heijunka_cli.demo_plan import BURST_AT_S, DELAY, LOST, Order, Plan
+from heijunka_cli.demo.app import Report, notify, pack, seal, weigh
+from heijunka_cli.demo.books import Ended
+from heijunka_cli.demo.plan import BURST_AT_S, DELAY, LOST, Order, Plan
 
 _AT_ONCE: Final = 1_000
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heijunka_cli.dlq_scope import Scope, scoped
+from heijunka_cli.dlq.scope import Scope, scoped
 from heijunka_cli.ending import Usage
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def dlq() -> None:
 @scoped()
 def list_(scope: Scope, *, group: str | None, oldest: bool, limit: int, as_json: bool) -> None:
     """List dead letters, the newest first."""
-    from heijunka_cli import dlq_view
+    from heijunka_cli.dlq import view
     from heijunka_cli.safe_text import json_text
 
     now_ms = scope.app.server_ms()
@@ -67,15 +67,15 @@ def list_(scope: Scope, *, group: str | None, oldest: bool, limit: int, as_json:
             click.echo(f"the first {limit:,} only; --limit 0 shows all", err=True)
             break
         if not shown and not as_json:
-            click.echo(dlq_view.HEADER)
-        click.echo(json_text(letter.summary(), indent=None) if as_json else dlq_view.line(letter, now_ms))
+            click.echo(view.HEADER)
+        click.echo(json_text(letter.summary(), indent=None) if as_json else view.line(letter, now_ms))
         shown += 1
     if not shown:
         click.echo("no such letters", err=True)
 
 
 def _list_groups(scope: Scope, by: Any, *, as_json: bool) -> None:
-    from heijunka_cli import dlq_view
+    from heijunka_cli.dlq import view
     from heijunka_cli.safe_text import json_text
 
     if scope.names:
@@ -84,11 +84,9 @@ def _list_groups(scope: Scope, by: Any, *, as_json: bool) -> None:
     groups = [group for domain in scope.domains for group in scope.dead.grouped(domain, by, **scope.choice)]
     groups.sort(key=lambda group: -group.letters)
     if groups and not as_json:
-        click.echo(dlq_view.GROUPS_HEADER.format(by.upper()))
+        click.echo(view.GROUPS_HEADER.format(by.upper()))
     for group in groups:
-        click.echo(
-            json_text(dlq_view.group_facts(group), indent=None) if as_json else dlq_view.group_line(group, now_ms)
-        )
+        click.echo(json_text(view.group_facts(group), indent=None) if as_json else view.group_line(group, now_ms))
     if not groups:
         click.echo("no such letters", err=True)
 
@@ -101,14 +99,14 @@ def show(scope: Scope, *, as_json: bool) -> None:
 
     Exit code 3: there is no such letter.
     """
-    from heijunka_cli import dlq_view
+    from heijunka_cli.dlq import view
     from heijunka_cli.safe_text import json_text
 
     letter, typed = _one(scope), bool(scope.app.tasks)
     if as_json:
-        click.echo(json_text(dlq_view.facts(letter, scope.dead, typed=typed)))
+        click.echo(json_text(view.facts(letter, scope.dead, typed=typed)))
         return
-    for line in dlq_view.whole(letter, scope.dead, scope.app.server_ms(), typed=typed):
+    for line in view.whole(letter, scope.dead, scope.app.server_ms(), typed=typed):
         click.echo(line)
 
 
@@ -251,14 +249,14 @@ def export(scope: Scope, *, output: Path | None) -> None:
     Each has everything that `show --json` has: the arguments, the failure, and the whole job in base64. A
     file is there when all of it is, and only for its owner to read.
     """
-    from heijunka_cli import dlq_view
     from heijunka_cli.complete_file import complete_file
+    from heijunka_cli.dlq import view
     from heijunka_cli.safe_text import json_text
 
     written, typed = 0, bool(scope.app.tasks)
     with complete_file(output) as into:
         for letter in scope.letters():
-            into.write(json_text(dlq_view.facts(letter, scope.dead, typed=typed), indent=None) + "\n")
+            into.write(json_text(view.facts(letter, scope.dead, typed=typed), indent=None) + "\n")
             written += 1
     click.echo(f"exported {written:,}", err=True)
 

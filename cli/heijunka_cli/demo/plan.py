@@ -12,7 +12,7 @@ from typing import Final, Literal
 import click
 import msgspec
 
-from heijunka_cli.demo_web import BUSY
+from heijunka_cli.demo.web import BUSY
 
 TaskName = Literal["seal", "pack", "weigh", "notify"]
 
@@ -33,7 +33,6 @@ FLOW_S: Final = 6.0
 BURST_AT_S: Final = 3.0
 """When the other half comes, all at once."""
 
-LEAST_JOBS: Final = 100
 
 _SIZES: Final = range(1_000, 32_000)
 _NOT_THE_LIBRARY: Final = {"site-packages", "dist-packages", "test", "tests", "__pycache__"}
@@ -109,7 +108,7 @@ def planned(jobs: int, sources: Sequence[Source]) -> Plan:
     """A plan of exactly so many jobs.
 
     Parameters:
-        jobs: at least `LEAST_JOBS`.
+        jobs: 100 at least.
         sources: files to work on, used in turn.
 
     Example:

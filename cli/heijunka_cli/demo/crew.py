@@ -72,7 +72,7 @@ class Crew:
 
 def _started(words: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own module, by the Python that runs us
-        [sys.executable, "-m", "heijunka_cli.demo_crew", str(os.getpid()), *words],
+        [sys.executable, "-m", "heijunka_cli.demo.crew", str(os.getpid()), *words],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -100,7 +100,7 @@ def main(parent: int, url: str, processes: int, slots: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     mortality.die_with(parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    supervisor = Supervisor("heijunka_cli.demo_app:app", processes=processes, slots=slots, overrides={"redis_url": url})
+    supervisor = Supervisor("heijunka_cli.demo.app:app", processes=processes, slots=slots, overrides={"redis_url": url})
     return supervisor.run()
 
 

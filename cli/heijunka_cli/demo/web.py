@@ -11,7 +11,7 @@ import contextlib
 import threading
 from typing import Final, Self
 
-from heijunka_cli.demo_app import ACCEPTED, LOOPBACK
+from heijunka_cli.demo.app import ACCEPTED, LOOPBACK
 
 BUSY: Final = "busy"
 """What the names of customers begin with whose server refuses at first."""

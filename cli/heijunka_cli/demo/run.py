@@ -17,13 +17,13 @@ from types import FrameType
 from typing import Final
 
 from heijunka.server import EmbeddedServer
-from heijunka_cli.demo_app import app
-from heijunka_cli.demo_books import Summary, Tally, audit
-from heijunka_cli.demo_crew import Crew
-from heijunka_cli.demo_desk import Desk, collected
-from heijunka_cli.demo_plan import DOMAINS, Plan
-from heijunka_cli.demo_watch import Moment, Watch
-from heijunka_cli.demo_web import Web
+from heijunka_cli.demo.app import app
+from heijunka_cli.demo.books import Summary, Tally, audit
+from heijunka_cli.demo.crew import Crew
+from heijunka_cli.demo.desk import Desk, collected
+from heijunka_cli.demo.plan import DOMAINS, Plan
+from heijunka_cli.demo.watch import Moment, Watch
+from heijunka_cli.demo.web import Web
 
 STEP_S: Final = 0.1
 SLOTS: Final = 4

@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from heijunka.commands import Depths
-from heijunka_cli.demo_app import Notice, Parcel, Report, Seal, Weight
-from heijunka_cli.demo_plan import DOMAINS, Order, Plan
+from heijunka_cli.demo.app import Notice, Parcel, Report, Seal, Weight
+from heijunka_cli.demo.plan import DOMAINS, Order, Plan
 
 _DONE: Final = ("ack", "done")
 _DEAD: Final = ("dead", "buried")

@@ -1,0 +1,13 @@
+"""What goes wrong around a worker, apart from jobs."""
+
+from __future__ import annotations
+
+from heijunka.errors.base import HeijunkaError
+
+
+class WorkerError(HeijunkaError):
+    """A worker has a problem."""
+
+
+class NotInJob(WorkerError):
+    """No job is running here."""
