@@ -16,7 +16,7 @@ from heijunka.broker.aclient import AsyncClient
 from heijunka.broker.client import Client
 from heijunka.broker.command import Command
 from heijunka.clock import wall_ms
-from heijunka.commands.cancel import Said, Spot, cancel
+from heijunka.commands.cancel import REMEMBER_MS, Said, Spot, cancel
 from heijunka.commands.ends import Ended, ends
 from heijunka.commands.inspect import Found, More, seek, seek_scheduled
 from heijunka.errors import Unconfirmed
@@ -35,13 +35,10 @@ Cancellation = Literal["cancelled", "cancelling", "ended", "unknown"]
 LOOKS: Final = 3
 """After so many a job that moves each time is marked."""
 
-KEEP_MS: Final = 600_000
-"""How long a cancelled job is remembered that keeps no results: its record is its only trace."""
-
 Steps = Generator[Command[Any], Any, Cancellation]
 
 
-def called_off(keys: DomainKeys, job_id: bytes, accepted_ms: int | None = None, *, keep_ms: int = KEEP_MS) -> Steps:
+def called_off(keys: DomainKeys, job_id: bytes, accepted_ms: int | None = None, *, keep_ms: int = 0) -> Steps:
     """Cancel a job: yields commands, is sent their replies, returns what became of it.
 
     Parameters:
@@ -113,7 +110,7 @@ def _said(
     failure = wire.Failure(
         wire.FORMAT, "failed", "cancelled", message="it was cancelled before it ran", at_ms=wall_ms()
     )
-    said: Said = yield cancel(keys, job_id, spot, keep_ms=keep_ms or KEEP_MS, record=wire.encode_end(failure))
+    said: Said = yield cancel(keys, job_id, spot, keep_ms=keep_ms or REMEMBER_MS, record=wire.encode_end(failure))
     if said == "stale":
         raise Unconfirmed("a later call of this caller was done before", hint="cancel the job again")
     return said

@@ -19,6 +19,9 @@ Said = Literal["cancelled", "cancelling", "moved", "stale"]
 """What became of a call: the job has ended; a worker holds it and is told; it is not there any more; or the call
 was overtaken by a later one of its caller."""
 
+REMEMBER_MS: Final = 600_000
+"""How long a cancelled job is remembered that keeps no results: its record is its only trace."""
+
 FIRST: Final = "-inf"
 
 
