@@ -159,8 +159,12 @@ class WorkerProcess:
             log.warning("%s cannot ask who was cancelled: %s", self._spec.id, error)
             return
         held = self._fetcher.held()
+        meant = {place for place, entry in held.items() if entry.job[ID_IN_BLOB] in ids}
+        news = len(meant - self._cancels)
         self._cancels.intersection_update(held)
-        self._cancels.update(place for place, entry in held.items() if entry.job[ID_IN_BLOB] in ids)
+        self._cancels.update(meant)
+        if news:
+            log.info("%s: %s held here %s cancelled", self._spec.id, counted(news, "job"), "was" if news == 1 else "were")
         if isinstance(self._executor, LoopExecutor):
             self._executor.call_off()
 

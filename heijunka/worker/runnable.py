@@ -104,7 +104,7 @@ def _soft_timeout_ms(app: Heijunka, task: BaseTask[Any, Any]) -> int:
     if asked.soft_timeout_ms is None and asked.timeout_ms is not None:
         return 0
     raise DefinitionError(
-        f"the soft_timeout of {task.name}, {spell_ms(soft_ms)}, would never come: its timeout is {spell_ms(timeout_ms)}",
+        f"soft_timeout of {task.name} ({spell_ms(soft_ms)}) would never come: its timeout is {spell_ms(timeout_ms)}",
         hint="make the soft_timeout shorter than the timeout, or the timeout longer",
     )
 
