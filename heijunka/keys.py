@@ -53,6 +53,7 @@ class DomainKeys:
         self.bell = at("bell")
         self.wake = at("wake")
         self.workers = at("workers")
+        self.cancels = at("cancels")
         self.stats = at("stats")
         self.results = at("result:")
         self.sessions = at("session:")

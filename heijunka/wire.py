@@ -18,6 +18,9 @@ from heijunka.errors import UndecodableJob
 
 FORMAT: Final = 1
 
+ID_IN_BLOB: Final = slice(4, 20)
+"""Where the id stands in every blob, for who need not decode it."""
+
 NOTHING: Final = msgspec.Raw(b"\xc0")
 """msgpack's nil."""
 
@@ -28,12 +31,13 @@ Span = Annotated[int, msgspec.Meta(ge=0, le=10 * 366 * 86_400_000)]
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "timeout_ms": "t", "attempts": "n", "keep_result_ms": "k", "priority": "p",
+    "timeout_ms": "t", "soft_timeout_ms": "s", "attempts": "n", "keep_result_ms": "k", "priority": "p",
 }):  # fmt: skip
     """What one call asked for that differs from its task.
 
     Attributes:
         timeout_ms: how long an attempt may run.
+        soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often it is tried at most.
         keep_result_ms: how long its result is kept; 0 for not at all.
         priority: "high", "normal" or "low".
@@ -43,6 +47,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     attempts: Count | None = None
     keep_result_ms: Span | None = None
     priority: str | None = None
+    soft_timeout_ms: Span | None = None
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -81,6 +81,7 @@ class Heijunka(Connected):
                 - domain: what the work is about, `[a-z0-9_.-]{1,64}`; "default" when left out.
                 - priority: "high", "normal" or "low" within the domain.
                 - timeout: how long an attempt may run.
+                - soft_timeout: after which `SoftTimeout` is raised in it; None for never.
                 - attempts: how often a job is tried at most, 1 to 1,000.
                 - retry_base: upper bound of the pause before the second attempt; it doubles with each.
                 - retry_cap: longest such bound.

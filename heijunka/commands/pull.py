@@ -24,6 +24,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         priority: "h", "n" or "l".
         deliveries: how often a worker died while running it.
         overdue: whether its last attempt outlived its limit and is still to be settled as failed.
+        marked: whether it was cancelled while somebody held it, and is to be ended instead of run.
     """
 
     source: int
@@ -32,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     priority: str
     deliveries: int = 0
     overdue: bool = False
+    marked: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -57,7 +59,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
     """
     return Command(
         "pull",
-        keys=(keys.workers, keys.bell, *keys.sources),
+        keys=(keys.workers, keys.bell, keys.cancels, *keys.sources),
         args=(worker, count, 1 if alone else 0),
         read=_read,
         repeatable=False,
@@ -66,7 +68,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
 
 def held(keys: DomainKeys, worker: str, *, count: int) -> Command[Pulled | Lost]:
     """What `worker` holds by Redis's account, up to `count` jobs of each source."""
-    return Command("held", keys=(keys.workers, *keys.sources), args=(worker, count), read=_read)
+    return Command("held", keys=(keys.workers, keys.cancels, *keys.sources), args=(worker, count), read=_read)
 
 
 def _read(reply: Reply) -> Pulled | Lost:
@@ -85,11 +87,11 @@ def _read(reply: Reply) -> Pulled | Lost:
                 entries.append(Entry(source, entry_id, fields[1], letter))
             else:
                 named = dict(zip(fields[::2], fields[1::2], strict=True))
-                entries.append(_marked(source, entry_id, named, letter))
+                entries.append(_with_more(source, entry_id, named, letter))
     return Pulled(entries, suspects)
 
 
-def _marked(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str) -> Entry:
+def _with_more(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str) -> Entry:
     """An entry with more fields than its job.
 
     Whoever may write to a stream may have written anything: what makes no sense must not end the worker, since the
@@ -103,4 +105,5 @@ def _marked(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str
         own.decode() if own in _LETTERS else letter,
         int(deliveries) if deliveries.isdigit() and len(deliveries) <= _DIGITS else 0,
         overdue=b"o" in named,
+        marked=b"m" in named,
     )

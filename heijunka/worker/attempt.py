@@ -7,6 +7,7 @@ raises leaves this file.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,14 +19,31 @@ from heijunka import commands, wire
 from heijunka.app.context import CurrentJob
 from heijunka.clock import Duration, duration_ms, spell_ms, wall_ms
 from heijunka.commands import Entry
+from heijunka.commands.cancel import REMEMBER_MS
 from heijunka.commands.enqueue import where
 from heijunka.commands.settle import Outcome
-from heijunka.errors import AttemptTimeout, HeijunkaError, Reject, Retry, Snooze, UndecodableArguments, UndecodableJob
+from heijunka.errors import (
+    AttemptTimeout,
+    HeijunkaError,
+    JobCancelled,
+    Reject,
+    Retry,
+    Snooze,
+    SoftTimeout,
+    Steer,
+    UndecodableArguments,
+    UndecodableJob,
+)
 from heijunka.keys import Priority
 from heijunka.policies.backoff import retry_delay_ms
 from heijunka.worker.runnable import Runnable
 
 PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "low"}
+
+TIMEOUTS: Final = (AttemptTimeout, SoftTimeout)
+
+HEEDS: Final = (Steer, JobCancelled, asyncio.CancelledError)
+"""What a task raises that heeds its cancellation. Anything else is an error, and a dead letter keeps it."""
 
 MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
@@ -40,6 +58,7 @@ class Attempt(msgspec.Struct, eq=False):
         runnable: its task.
         current: what the task sees.
         timeout_ms: how long it may run; 0 for as long as it likes.
+        soft_ms: after which `SoftTimeout` is raised in its task; 0 for never.
     """
 
     entry: Entry
@@ -47,6 +66,7 @@ class Attempt(msgspec.Struct, eq=False):
     runnable: Runnable
     current: CurrentJob
     timeout_ms: int
+    soft_ms: int = 0
 
 
 class Pipeline:
@@ -57,6 +77,9 @@ class Pipeline:
         worker: this worker's id.
         server_ms: now by Redis's clock, ms.
         keep_failure_ms: how long the failure of a job is kept for who waits, when its task is unknown.
+
+    Attributes:
+        cancels: source and entry id of the jobs held here that were cancelled meanwhile; any thread may change it.
     """
 
     def __init__(
@@ -69,13 +92,16 @@ class Pipeline:
     ) -> None:
         self._runnables, self._worker = runnables, worker
         self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
+        self.cancels: set[tuple[int, bytes]] = set()
 
-    def admitted(self, entry: Entry) -> Attempt | Outcome:
+    def admitted(self, entry: Entry) -> Attempt | Outcome:  # noqa: PLR0911 - one for each reason not to run
         """Decode a job and look whether it may still run; what may not has its outcome at once."""
         try:
             job = wire.decode_job(entry.job)
         except UndecodableJob as error:
             return self._undecodable(entry, error)
+        if entry.marked or (self.cancels and (entry.source, entry.id) in self.cancels):
+            return self._called_off(entry, job)
         runnable = self._runnables.get(job.task)
         if runnable is None:
             return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
@@ -87,10 +113,12 @@ class Pipeline:
             return self._unrun(entry, job, "undecodable", str(error))
         options = job.options
         if options is None:
-            attempts, timeout_ms = runnable.attempts, runnable.timeout_ms
+            attempts, timeout_ms, soft_ms = runnable.attempts, runnable.timeout_ms, runnable.soft_timeout_ms
         else:
             attempts = options.attempts or runnable.attempts
             timeout_ms = options.timeout_ms or runnable.timeout_ms
+            asked_ms = options.soft_timeout_ms
+            soft_ms = runnable.soft_timeout_ms if asked_ms is None else asked_ms
         current = CurrentJob(
             job,
             domain=runnable.domain,
@@ -100,14 +128,18 @@ class Pipeline:
             worker=self._worker,
             args=args,
             kwargs=kwargs,
+            _entry=entry,
+            _cancels=self.cancels,
         )
-        attempt = Attempt(entry, job, runnable, current, timeout_ms)
+        attempt = Attempt(entry, job, runnable, current, timeout_ms, soft_ms)
         if entry.overdue:  # it ran, and was killed for that: what is left to do is to settle it
             return self.raised(attempt, _timeout(attempt))
         return attempt
 
     def returned(self, attempt: Attempt, value: Any) -> Outcome:
         """The outcome of an attempt whose task returned `value`."""
+        if attempt.current.was_told:
+            return self._cancelled(attempt.entry, attempt.job, "it was cancelled while it ran")
         keep_ms = _keep_ms(attempt)
         if keep_ms == 0:
             return commands.ack(attempt.entry)
@@ -120,9 +152,11 @@ class Pipeline:
             attempt.entry, wire.id_text(attempt.job.id), keep_ms=keep_ms, result=wire.encode_end(result)
         )
 
-    def raised(self, attempt: Attempt, error: BaseException) -> Outcome:
+    def raised(self, attempt: Attempt, error: BaseException) -> Outcome:  # noqa: PLR0911 - one for each outcome
         """The outcome of an attempt whose task raised `error`."""
         try:
+            if attempt.current.cancelled:
+                return self._interrupted(attempt, error)
             if isinstance(error, Snooze):
                 return self._again(attempt, duration_ms(error.for_, option="Snooze"), charged=False)
             if isinstance(error, Reject):
@@ -130,10 +164,34 @@ class Pipeline:
             if isinstance(error, attempt.runnable.final):
                 return self._dead(attempt, "final", error)
             if attempt.job.attempt >= attempt.current.attempts:
-                return self._dead(attempt, "timeout" if isinstance(error, AttemptTimeout) else "retries", error)
+                return self._dead(attempt, "timeout" if isinstance(error, TIMEOUTS) else "retries", error)
             return self._again(attempt, self._pause_ms(attempt, error), charged=True)
         except HeijunkaError as wrong:  # the task steered with a duration that is none
             return self._dead(attempt, "rejected", wrong)
+
+    def _called_off(self, entry: Entry, job: wire.Job) -> Outcome:
+        """It is not to run any more."""
+        if entry.overdue:
+            went_on = "it was cancelled while it ran, and was killed because it went on"
+            failure = self._failure("cancelled", message=went_on, attempt=job.attempt)
+            return self._buried(entry, job, self._record_ms(job), failure, entry.job)
+        return self._cancelled(entry, job, "it was cancelled before it ran")
+
+    def _interrupted(self, attempt: Attempt, error: BaseException) -> Outcome:
+        if isinstance(error, HEEDS):
+            return self._cancelled(attempt.entry, attempt.job, "it was cancelled while it ran")
+        return self._dead(attempt, "cancelled", error)
+
+    def _cancelled(self, entry: Entry, job: wire.Job, message: str) -> Outcome:
+        record = wire.encode_end(self._failure("cancelled", message=message, attempt=job.attempt))
+        return commands.cancelled(entry, job.id, keep_ms=self._record_ms(job) or REMEMBER_MS, record=record)
+
+    def _record_ms(self, job: wire.Job) -> int:
+        """How long the end of a job is kept for who waits, whether its task is known here or not."""
+        if job.options is not None and job.options.keep_result_ms is not None:
+            return job.options.keep_result_ms
+        runnable = self._runnables.get(job.task)
+        return self._keep_failure_ms if runnable is None else runnable.keep_result_ms
 
     def _pause_ms(self, attempt: Attempt, error: BaseException) -> int:
         after: Duration | None = error.after if isinstance(error, Retry) else None
