@@ -73,6 +73,14 @@ class CurrentJob(msgspec.Struct, eq=False):
         return None if self._job.deadline_ms is None else moment(self._job.deadline_ms)
 
     @property
+    def errors(self) -> tuple[wire.FailedAttempt, ...]:
+        """Its last ten attempts that failed, the oldest first.
+
+        Those before a retry from the dead letters are among them; attempts that a worker's death cut short are not.
+        """
+        return self._job.errors
+
+    @property
     def extra(self) -> dict[str, Any]:
         """A dict of this attempt's own, for middleware."""
         if self._extra is None:

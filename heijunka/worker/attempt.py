@@ -124,14 +124,14 @@ class Pipeline:
         """The outcome of an attempt whose task raised `error`."""
         try:
             if isinstance(error, Snooze):
-                return self._again(attempt, duration_ms(error.for_, option="Snooze"), charged=False)
+                return self._snoozed(attempt, duration_ms(error.for_, option="Snooze"))
             if isinstance(error, Reject):
                 return self._dead(attempt, "rejected", error)
             if isinstance(error, attempt.runnable.final):
                 return self._dead(attempt, "final", error)
             if attempt.job.attempt >= attempt.current.attempts:
                 return self._dead(attempt, "timeout" if isinstance(error, AttemptTimeout) else "retries", error)
-            return self._again(attempt, self._pause_ms(attempt, error), charged=True)
+            return self._retried(attempt, self._pause_ms(attempt, error), error)
         except HeijunkaError as wrong:  # the task steered with a duration that is none
             return self._dead(attempt, "rejected", wrong)
 
@@ -147,19 +147,28 @@ class Pipeline:
             chance=random.random(),  # noqa: S311 - jitter
         )
 
-    def _again(self, attempt: Attempt, pause_ms: int, *, charged: bool) -> Outcome:
-        job = attempt.job
+    def _snoozed(self, attempt: Attempt, pause_ms: int) -> Outcome:
         place = where(attempt.current.priority, delay_ms=pause_ms)
-        if charged:
-            job = msgspec.structs.replace(job, attempt=job.attempt + 1)
-            return commands.retry(attempt.entry, where=place, job=wire.encode_job(job))
-        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(job))
+        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(attempt.job))
+
+    def _retried(self, attempt: Attempt, pause_ms: int, error: BaseException) -> Outcome:
+        job = attempt.job
+        errors = wire.with_error(
+            job.errors,
+            job.attempt,
+            error_type=_type_of(error),
+            message=_text_of(error),
+            worker=self._worker,
+            at_ms=wall_ms(),
+        )
+        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors)
+        place = where(attempt.current.priority, delay_ms=pause_ms)
+        return commands.retry(attempt.entry, where=place, job=wire.encode_job(job))
 
     def _dead(self, attempt: Attempt, reason: str, error: BaseException) -> Outcome:
-        kind = type(error)
         failure = self._failure(
             reason,
-            error_type=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+            error_type=_type_of(error),
             message=_text_of(error)[:MESSAGE_CHARS],
             traceback=_traceback_of(error),
             attempt=attempt.job.attempt,
@@ -205,6 +214,11 @@ def _keep_ms(attempt: Attempt) -> int:
     if options is not None and options.keep_result_ms is not None:
         return options.keep_result_ms
     return attempt.runnable.keep_result_ms
+
+
+def _type_of(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text_of(error: BaseException) -> str:
