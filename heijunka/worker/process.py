@@ -85,7 +85,12 @@ class WorkerProcess:
         )
         on_loop = any(task.is_async for task in tasks.values())
         self._inbox = Inbox(1 if on_loop else spec.slots)
-        self._settler = Settler(self._client.channel(), self._keys, busy=lambda: len(self._inbox) > 0)
+        self._settler = Settler(
+            self._client.channel(),
+            self._keys,
+            busy=lambda: len(self._inbox) > 0,
+            keep_failure_ms=app.settings.keep_result_ms,
+        )
         self._slots: list[InlineExecutor] = []
         self._executor: InlineExecutor | ThreadExecutor | LoopExecutor
         if on_loop:
