@@ -83,6 +83,7 @@ class WorkerProcess:
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
         )
+        self._failures = pipeline.failures
         on_loop = any(task.is_async for task in tasks.values())
         self._inbox = Inbox(1 if on_loop else spec.slots)
         self._settler = Settler(
@@ -121,6 +122,7 @@ class WorkerProcess:
             self._executor.run()
         settled = self._settler.stop()
         self._fetcher.join(FAREWELL_S)
+        self._failures.flush()
         self._left()
         return EXIT_OK if settled and not self._cut_short else EXIT_UNFINISHED
 
