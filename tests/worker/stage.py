@@ -1,7 +1,7 @@
 """An application whose tasks are cancelled and run for too long; they say what happens by files in `STAGE`.
 
-`heijunka worker tests.worker.stage:app -d DOMAIN --slots N`: domain "sync" runs in the main thread or in threads, "loop"
-on an event loop.
+`heijunka worker tests.worker.stage:app -d DOMAIN --slots N`: domain "sync" runs in the main thread or in threads,
+"loop" on an event loop.
 """
 
 from __future__ import annotations
