@@ -269,4 +269,3 @@ def test_of_two_hosts_the_one_that_runs_the_job_is_told_whichever_is_woken(compa
 
     for job in jobs:
         ended_as_cancelled(job)
-
