@@ -95,7 +95,7 @@ def heed_by_the_loop(name: str) -> None:
 
 
 def spin() -> None:
-    while True:
+    while not current_job().cancelled:
         time.sleep(0.001)
 
 
