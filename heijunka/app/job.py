@@ -158,7 +158,18 @@ class Job(Generic[R]):
         return cancelled(app.connections.client, app.keys(self.domain), self._id, **known)
 
     async def acancel(self) -> Cancellation:
-        """Cancel the job, wherever it is. See `cancel`."""
+        """Cancel the job, wherever it is. See `cancel`.
+
+        Returns:
+            What became of it, as `cancel` does.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+
+        Example:
+            >>> await job.acancel()  # doctest: +SKIP
+            'cancelling'
+        """
         from heijunka.app.cancel import acancelled
 
         app = self._call.app

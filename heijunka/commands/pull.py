@@ -7,8 +7,11 @@ import msgspec
 from heijunka.broker.command import Command, Reply
 from heijunka.keys import SUSPECTS, DomainKeys
 
-PRIORITY_LETTERS = ("", "", "h", "h", "n", "n", "l", "l")
-"""The priority's letter by source, from 1; suspects carry theirs in the entry."""
+PRIORITY_LETTERS = ("", "n", "h", "h", "n", "n", "l", "l")
+"""The priority's letter by source, from 1; suspects carry theirs in the entry, or somebody else wrote them."""
+
+_LETTERS = frozenset({b"h", b"n", b"l"})
+_DIGITS = 6
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -84,15 +87,23 @@ def _read(reply: Reply) -> Pulled | Lost:
                 entries.append(Entry(source, entry_id, fields[1], letter))
             else:
                 named = dict(zip(fields[::2], fields[1::2], strict=True))
-                entries.append(
-                    Entry(
-                        source,
-                        entry_id,
-                        named[b"j"],
-                        named[b"p"].decode() if b"p" in named else letter,
-                        int(named.get(b"d", 0)),
-                        overdue=b"o" in named,
-                        marked=b"m" in named,
-                    )
-                )
+                entries.append(_with_more(source, entry_id, named, letter))
     return Pulled(entries, suspects)
+
+
+def _with_more(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str) -> Entry:
+    """An entry with more fields than its job.
+
+    Whoever may write to a stream may have written anything: what makes no sense must not end the worker, since the
+    next one would be given it too. An entry without a job is one that cannot be decoded.
+    """
+    own, deliveries = named.get(b"p", b""), named.get(b"d", b"")
+    return Entry(
+        source,
+        entry_id,
+        named.get(b"j", b""),
+        own.decode() if own in _LETTERS else letter,
+        int(deliveries) if deliveries.isdigit() and len(deliveries) <= _DIGITS else 0,
+        overdue=b"o" in named,
+        marked=b"m" in named,
+    )
