@@ -171,9 +171,7 @@ class WorkerProcess:
         self._cancels.intersection_update(held)
         self._cancels.update(meant)
         if news:
-            log.info(
-                "%s: %s held here %s cancelled", self._spec.id, counted(news, "job"), "was" if news == 1 else "were"
-            )
+            log.info("%s: told that it holds %s", self._spec.id, counted(news, "cancelled job"))
         if isinstance(self._executor, LoopExecutor):
             self._executor.call_off()
 
