@@ -64,7 +64,7 @@ if reply == 'cancelled' then
   announce(result, keep, record)
 elseif reply == 'cancelling' then
   redis.call('ZREMRANGEBYSCORE', cancels, '-inf', now)
-  local last = tonumber(redis.call('ZREVRANGE', cancels, 0, 0, 'WITHSCORES')[2] or 0)
+  local last = tonumber(redis.call('ZRANGE', cancels, 0, 0, 'REV', 'WITHSCORES')[2] or 0)
   redis.call('ZADD', cancels, math.max(now + MARK_TTL_MS, last + 1), id)
   redis.call('PEXPIRE', cancels, MARK_TTL_MS)
   redis.call('HINCRBY', stats, 'marked', 1)
