@@ -144,7 +144,7 @@ def test_a_job_that_is_pulled_between_two_looks_is_marked(client: Client, keys: 
 
     held: list[commands.Entry] = []
     assert "cancelling" == carried_out(client, keys, job_id, pulled)
-    assert (job_id,) == client.execute(commands.marks(keys)).ids
+    assert [job_id] == list(client.execute(commands.marks(keys)).at_ms)
 
 
 def test_a_job_that_is_promoted_between_two_looks_is_found_again(
