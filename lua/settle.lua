@@ -8,7 +8,7 @@
 -- KEYS[5] scheduled  zset    jobs by due ms
 -- KEYS[6] dead       stream  dead letters
 -- KEYS[7] results    prefix  results by job id
--- KEYS[8] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[8] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
 -- KEYS[9..15] sources stream the domain's streams in pull order
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
