@@ -54,6 +54,7 @@ class DomainKeys:
         self.wake = at("wake")
         self.workers = at("workers")
         self.stats = at("stats")
+        self.budget = at("budget")
         self.results = at("result:")
         self.sessions = at("session:")
 

@@ -9,6 +9,7 @@
 -- KEYS[6] dead       stream  dead letters
 -- KEYS[7] results    prefix  results by job id
 -- KEYS[8..14] sources stream the domain's streams in pull order
+-- KEYS[15] budget    string  what the domain may spend on retries
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
 -- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry... | "done" source entry id ttl result
@@ -25,11 +26,12 @@
 -- @include group
 -- @include fence
 -- @include outcomes
+-- @include spending
 -- @include effects
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, results = KEYS[6], KEYS[7]
-local sources = { unpack(KEYS, 8, 14) }
+local sources, budget = { unpack(KEYS, 8, 14) }, KEYS[15]
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -57,8 +59,13 @@ end
 
 local HOME = { 1, 2, 2, 4, 4, 6, 6 } -- where a released entry goes back to, by source
 local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake }
+to.account = spending(used.retry, budget, stats, now)
 to.ready = { h = sources[3], n = sources[5], l = sources[7] }
 local effect, counted, answer, fenced = effects(to, now), {}, { 'settled' }, {}
+
+function to.count(what)
+  counted[what] = (counted[what] or 0) + 1
+end
 
 local index = 0
 for _, run in ipairs(runs) do
@@ -70,7 +77,7 @@ for _, run in ipairs(runs) do
     if not mine[place] then
       answer[#answer + 1], fenced[#fenced + 1] = index, index
     else
-      counted[verb] = (counted[verb] or 0) + 1
+      to.count(verb)
       if effect[verb] then
         local at = run.at[place]
         effect[verb](unpack(ARGV, at + 3, at + ARITY[verb] - 1))
@@ -81,6 +88,7 @@ for _, run in ipairs(runs) do
     end
   end
 end
+to.account.keep()
 for verb, times in pairs(counted) do
   redis.call('HINCRBY', stats, verb, times)
 end

@@ -39,7 +39,11 @@ def done(entry: Entry, job_id: str, *, keep_ms: int, result: bytes) -> Outcome:
 
 
 def retry(entry: Entry, *, where: str, job: bytes) -> Outcome:
-    """The attempt failed: put `job` (the blob of the next attempt) where it waits for its time."""
+    """The attempt failed: put `job` (the blob of the next attempt) where it waits for its time.
+
+    It may be put off further, if the domain has retried beyond its budget (see `heijunka.policies.budget`); one that is
+    to run at a moment (`at_ms`) is not.
+    """
     return ("retry", entry.source, entry.id, where, job)
 
 
@@ -75,7 +79,7 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
             acks = len(args) - 2
     return Command(
         "settle",
-        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, *keys.sources),
+        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, *keys.sources, keys.budget),
         args=args,
         read=_read,
         sessions=keys.sessions,

@@ -27,7 +27,8 @@ from heijunka.policies.backoff import retry_delay_ms
 from heijunka.worker.runnable import Runnable
 from heijunka.worker.sparing import Sparing
 
-log: Final = logging.getLogger("heijunka.worker")
+log: Final = logging.getLogger("heijunka.worker.attempt")
+"""One of its own: who knows that jobs fail may silence it, and still hear of workers."""
 
 PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "low"}
 
@@ -171,7 +172,10 @@ class Pipeline:
             at_ms=wall_ms(),
         )
         job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors)
-        place = where(attempt.current.priority, delay_ms=pause_ms)
+        if job.deadline_ms is None:
+            place = where(attempt.current.priority, delay_ms=pause_ms)
+        else:  # a moment of its own, which the budget does not move beyond the deadline
+            place = where(attempt.current.priority, at_ms=self._server_ms() + pause_ms)
         self.failures.say(
             logging.WARNING,
             "%s %s: attempt %d of %d failed: %s; again in %s at the earliest",

@@ -1,5 +1,6 @@
--- effects(to, now): what each outcome does once its entry is ours to end. `to` names the keys; an effect is
--- called with what its verb takes.
+-- effects(to, now): what each outcome does once its entry is ours to end. `to` names the keys, the account that
+-- retries are paid from, and how to count; an effect is called with what its verb takes. A retry for a moment (`@`)
+-- pays but is not put off: its job has a deadline, which the budget must not make it miss.
 
 -- @include announce
 -- @include place
@@ -12,8 +13,11 @@ local function effects(to, now)
     announce(to.results .. id, keep, result)
   end
 
-  function effect.retry(where, job)
+  function effect.snooze(where, job, wait)
     local letter, due = place(where, now)
+    if wait then
+      due = (due or now) + wait
+    end
     if due then
       redis.call('ZADD', to.scheduled, due, letter .. job)
       ring(to.wake)
@@ -22,7 +26,16 @@ local function effects(to, now)
       ring(to.bell)
     end
   end
-  effect.snooze = effect.retry
+
+  function effect.retry(where, job)
+    local wait = to.account.pay()
+    if wait == 0 or string.sub(where, 2, 2) == '@' then
+      effect.snooze(where, job)
+    else
+      effect.snooze(where, job, wait)
+      to.count('retry_delayed')
+    end
+  end
 
   function effect.dead(id, keep, failure, job, reason)
     redis.call('XADD', to.dead, '*', 'j', job, 'r', reason, 'f', failure)

@@ -17,6 +17,8 @@ NOW = Milliseconds(1_700_000_000_000)
 SETTLED = Settled(fenced=(), replayed=False)
 ALONE = Snapshot(workers={"w1": 2_000_000_000_000}, sessions=(b"1 ",))
 """What is left when a worker has settled its only job, but for the job."""
+RETRIED = (49_900, NOW, 0)
+"""What is left of the budget of a domain at rest after one retry."""
 
 
 def done(entry: Entry, keep_ms: int = 60_000) -> Outcome:

@@ -158,7 +158,8 @@ def test_an_outcome_that_does_not_exist_refuses_the_whole_batch_before_anything_
 
 
 @pytest.mark.parametrize(
-    "name", ["stats", "bell", "wake", "scheduled", "dead", "suspects", "returned:normal", "ready:high", "ready:low"]
+    "name",
+    ["stats", "bell", "wake", "scheduled", "dead", "suspects", "returned:normal", "ready:high", "ready:low", "budget"],
 )
 def test_a_key_of_another_type_leaves_nothing_half_written(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, *, name: str
@@ -167,7 +168,11 @@ def test_a_key_of_another_type_leaves_nothing_half_written(
     seed.worker("w1")
     entries = seed.held("w1", NORMAL, *samples(5))
     redis.delete(keys.tag + name)
-    redis.set(keys.tag + name, "somebody else's")
+    if name == "budget":
+        redis.lpush(keys.budget, "somebody else's")
+        redis.expire(keys.budget, 600)
+    else:
+        redis.set(keys.tag + name, "somebody else's")
     before = snapshot(redis, keys)
 
     with pytest.raises(WrongKeyType):
