@@ -28,7 +28,7 @@ Span = Annotated[int, msgspec.Meta(ge=0, le=10 * 366 * 86_400_000)]
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "timeout_ms": "t", "attempts": "n", "keep_result_ms": "k", "priority": "p",
+    "timeout_ms": "t", "attempts": "n", "keep_result_ms": "k", "priority": "p", "on_expire": "x",
 }):  # fmt: skip
     """What one call asked for that differs from its task.
 
@@ -37,12 +37,14 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
         attempts: how often it is tried at most.
         keep_result_ms: how long its result is kept; 0 for not at all.
         priority: "high", "normal" or "low".
+        on_expire: "dead" or "drop", what becomes of it when its deadline passed.
     """
 
     timeout_ms: Span | None = None
     attempts: Count | None = None
     keep_result_ms: Span | None = None
     priority: str | None = None
+    on_expire: str | None = None
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):

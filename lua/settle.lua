@@ -12,7 +12,8 @@
 -- KEYS[15] budget    string  what the domain may spend on retries
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
--- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry... | "done" source entry id ttl result
+-- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry...
+--                            | "done", "dropped" source entry id ttl record
 --                            | "retry", "snooze" source entry where job
 --                            | "dead" source entry id ttl failure job reason | "release" source entry
 -- Returns {"settled", fenced...} | {"replayed", fenced...} | {"stale"}

@@ -57,6 +57,11 @@ def dead(entry: Entry, job_id: str, *, keep_ms: int, failure: bytes, reason: str
     return ("dead", entry.source, entry.id, job_id, keep_ms, failure, job, reason)
 
 
+def dropped(entry: Entry, job_id: str, *, keep_ms: int, failure: bytes) -> Outcome:
+    """The job ends here without an attempt and without a dead letter; who waits is told if `keep_ms` is not 0."""
+    return ("dropped", entry.source, entry.id, job_id, keep_ms, failure)
+
+
 def release(entry: Entry) -> Outcome:
     """Give the job back unstarted and uncharged."""
     return ("release", entry.source, entry.id)

@@ -90,7 +90,7 @@ class Pipeline:
         if runnable is None:
             return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
         if job.deadline_ms is not None and self._server_ms() >= job.deadline_ms:
-            return self._unrun(entry, job, "expired", f"its deadline passed before attempt {job.attempt} began")
+            return self._expired(entry, job, runnable)
         try:
             args, kwargs = runnable.signature.decode(job.args)
         except UndecodableArguments as error:
@@ -118,7 +118,7 @@ class Pipeline:
 
     def returned(self, attempt: Attempt, value: Any) -> Outcome:
         """The outcome of an attempt whose task returned `value`."""
-        keep_ms = _keep_ms(attempt)
+        keep_ms = _keep_ms(attempt.job, attempt.runnable)
         if keep_ms == 0:
             return commands.ack(attempt.entry)
         try:
@@ -198,12 +198,20 @@ class Pipeline:
             attempt=attempt.job.attempt,
         )
         after = f" after attempt {attempt.job.attempt} of {attempt.current.attempts}"
-        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt), failure, after)
+        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt.job, attempt.runnable), failure, after)
+
+    def _expired(self, entry: Entry, job: wire.Job, runnable: Runnable) -> Outcome:
+        message = f"its deadline passed before attempt {job.attempt} began"
+        asked = job.options.on_expire if job.options is not None else None
+        if (asked or runnable.on_expire) != "drop":
+            return self._unrun(entry, job, "expired", message)
+        failure = wire.encode_end(self._failure("expired", message=message, attempt=job.attempt))
+        return commands.dropped(entry, wire.id_text(job.id), keep_ms=_keep_ms(job, runnable), failure=failure)
 
     def _unrun(self, entry: Entry, job: wire.Job, reason: str, message: str) -> Outcome:
         failure = self._failure(reason, message=message[:MESSAGE_CHARS], attempt=job.attempt)
         runnable = self._runnables.get(job.task)
-        keep_ms = self._keep_failure_ms if runnable is None else runnable.keep_result_ms
+        keep_ms = self._keep_failure_ms if runnable is None else _keep_ms(job, runnable)
         return self._buried(entry, job, keep_ms, failure)
 
     def _undecodable(self, entry: Entry, error: UndecodableJob) -> Outcome:
@@ -240,11 +248,11 @@ def _timeout(attempt: Attempt) -> AttemptTimeout:
     )
 
 
-def _keep_ms(attempt: Attempt) -> int:
-    options = attempt.job.options
+def _keep_ms(job: wire.Job, runnable: Runnable) -> int:
+    options = job.options
     if options is not None and options.keep_result_ms is not None:
         return options.keep_result_ms
-    return attempt.runnable.keep_result_ms
+    return runnable.keep_result_ms
 
 
 def _in_a_line(error_type: str, message: str) -> str:

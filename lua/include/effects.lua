@@ -12,6 +12,7 @@ local function effects(to, now)
   function effect.done(id, keep, result)
     announce(to.results .. id, keep, result)
   end
+  effect.dropped = effect.done
 
   function effect.snooze(where, job, wait)
     local letter, due = place(where, now)

@@ -33,13 +33,16 @@ def dead(entry: Entry, keep_ms: int = 60_000) -> Outcome:
     )
 
 
+def dropped(entry: Entry, keep_ms: int = 60_000) -> Outcome:
+    """The job's deadline had passed, and nobody wants a dead letter of that."""
+    return commands.dropped(entry, text_of(entry.job), keep_ms=keep_ms, failure=b"the failure")
+
+
 def outcome(verb: str, entry: Entry, where: str, following: bytes) -> Outcome:
     """Any outcome, by its verb."""
     match verb:
-        case "done":
-            return done(entry)
-        case "dead":
-            return dead(entry)
+        case "done" | "dropped" | "dead":
+            return {"done": done, "dropped": dropped, "dead": dead}[verb](entry)
         case "retry":
             return commands.retry(entry, where=where, job=following)
         case "snooze":

@@ -38,7 +38,7 @@ from tests.lua.scripts.outcomes import outcome
 R = TypeVar("R")
 
 WORKERS = ("w1", "w2", "w3")
-VERBS = ("ack", "done", "retry", "snooze", "dead", "release")
+VERBS = ("ack", "done", "retry", "snooze", "dead", "dropped", "release")
 LEASE = Milliseconds(1_000)
 
 places = st.builds(
