@@ -23,7 +23,7 @@ from heijunka.commands.enqueue import where
 from heijunka.commands.settle import Outcome
 from heijunka.errors import AttemptTimeout, HeijunkaError, Reject, Retry, Snooze, UndecodableArguments, UndecodableJob
 from heijunka.keys import Priority
-from heijunka.policies.backoff import retry_delay_ms
+from heijunka.policies.backoff import park_delay_ms, retry_delay_ms
 from heijunka.worker.runnable import Runnable
 from heijunka.worker.sparing import Sparing
 
@@ -35,6 +35,7 @@ PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "
 MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
 LOGGED_CHARS = 300
+NAMES_KEPT = 1_000
 
 
 class Attempt(msgspec.Struct, eq=False):
@@ -63,6 +64,7 @@ class Pipeline:
         worker: this worker's id.
         server_ms: now by Redis's clock, ms.
         keep_failure_ms: how long the failure of a job is kept for who waits, when its task is unknown.
+        park_ttl_ms: how long a job whose task is unknown waits for a worker that knows it.
 
     Attributes:
         failures: logs them.
@@ -75,9 +77,12 @@ class Pipeline:
         worker: str,
         server_ms: Callable[[], int],
         keep_failure_ms: int,
+        park_ttl_ms: int = 0,
     ) -> None:
         self._runnables, self._worker = runnables, worker
         self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
+        self._park_ttl_ms = park_ttl_ms
+        self._unheard: set[str] = set()  # tasks that were asked for and are unknown
         self.failures = Sparing(log)
 
     def admitted(self, entry: Entry) -> Attempt | Outcome:
@@ -87,10 +92,10 @@ class Pipeline:
         except UndecodableJob as error:
             return self._undecodable(entry, error)
         runnable = self._runnables.get(job.task)
-        if runnable is None:
-            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
         if job.deadline_ms is not None and self._server_ms() >= job.deadline_ms:
             return self._expired(entry, job, runnable)
+        if runnable is None:
+            return self._unknown(entry, job)
         try:
             args, kwargs = runnable.signature.decode(job.args)
         except UndecodableArguments as error:
@@ -159,7 +164,8 @@ class Pipeline:
 
     def _snoozed(self, attempt: Attempt, pause_ms: int) -> Outcome:
         place = where(attempt.current.priority, delay_ms=pause_ms)
-        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(attempt.job))
+        job = msgspec.structs.replace(attempt.job, parked_ms=0)
+        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(job))
 
     def _retried(self, attempt: Attempt, pause_ms: int, error: BaseException) -> Outcome:
         job = attempt.job
@@ -171,7 +177,7 @@ class Pipeline:
             worker=self._worker,
             at_ms=wall_ms(),
         )
-        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors)
+        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors, parked_ms=0)
         if job.deadline_ms is None:
             place = where(attempt.current.priority, delay_ms=pause_ms)
         else:  # a moment of its own, which the budget does not move beyond the deadline
@@ -200,19 +206,40 @@ class Pipeline:
         after = f" after attempt {attempt.job.attempt} of {attempt.current.attempts}"
         return self._buried(attempt.entry, attempt.job, _keep_ms(attempt.job, attempt.runnable), failure, after)
 
-    def _expired(self, entry: Entry, job: wire.Job, runnable: Runnable) -> Outcome:
+    def _expired(self, entry: Entry, job: wire.Job, runnable: Runnable | None) -> Outcome:
         message = f"its deadline passed before attempt {job.attempt} began"
-        asked = job.options.on_expire if job.options is not None else None
-        if (asked or runnable.on_expire) != "drop":
+        on_expire = job.options.on_expire if job.options is not None else None
+        if on_expire is None and runnable is not None:
+            on_expire = runnable.on_expire
+        if on_expire != "drop":
             return self._unrun(entry, job, "expired", message)
         failure = wire.encode_end(self._failure("expired", message=message, attempt=job.attempt))
-        return commands.dropped(entry, wire.id_text(job.id), keep_ms=_keep_ms(job, runnable), failure=failure)
+        return commands.dropped(entry, wire.id_text(job.id), keep_ms=self._keep_unrun_ms(job), failure=failure)
+
+    def _unknown(self, entry: Entry, job: wire.Job) -> Outcome:
+        """Put a job aside whose task is unknown here: during a rolling deploy another worker may know it."""
+        now_ms = self._server_ms()
+        since_ms = job.parked_ms or now_ms
+        if now_ms - since_ms >= self._park_ttl_ms:
+            waited = f", nor anywhere else within {spell_ms(self._park_ttl_ms)}" if self._park_ttl_ms else ""
+            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here{waited}")
+        if job.task not in self._unheard and len(self._unheard) < NAMES_KEPT:
+            self._unheard.add(job.task)
+            ttl = spell_ms(self._park_ttl_ms)
+            log.warning("no task is called %r here: its jobs wait up to %s for a worker that knows it", job.task, ttl)
+        pause_ms = park_delay_ms(now_ms - since_ms, chance=random.random())  # noqa: S311 - jitter
+        place = where(PRIORITY_OF[entry.priority], delay_ms=pause_ms)
+        return commands.snooze(
+            entry, where=place, job=wire.encode_job(msgspec.structs.replace(job, parked_ms=since_ms))
+        )
 
     def _unrun(self, entry: Entry, job: wire.Job, reason: str, message: str) -> Outcome:
         failure = self._failure(reason, message=message[:MESSAGE_CHARS], attempt=job.attempt)
+        return self._buried(entry, job, self._keep_unrun_ms(job), failure)
+
+    def _keep_unrun_ms(self, job: wire.Job) -> int:
         runnable = self._runnables.get(job.task)
-        keep_ms = self._keep_failure_ms if runnable is None else _keep_ms(job, runnable)
-        return self._buried(entry, job, keep_ms, failure)
+        return self._keep_failure_ms if runnable is None else _keep_ms(job, runnable)
 
     def _undecodable(self, entry: Entry, error: UndecodableJob) -> Outcome:
         failure = self._failure("undecodable", message=str(error)[:MESSAGE_CHARS])

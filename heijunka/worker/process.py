@@ -82,6 +82,7 @@ class WorkerProcess:
             worker=spec.id,
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
+            park_ttl_ms=app.settings.park_ttl_ms,
         )
         self._failures = pipeline.failures
         on_loop = any(task.is_async for task in tasks.values())
