@@ -89,6 +89,7 @@ class Heijunka(Connected):
                 - retry_cap: longest such bound.
                 - keep_result: how long results are kept; None for not at all.
                 - no_retry_on: exceptions that are final.
+                - on_expire: what becomes of a job whose deadline passed, "dead" (a dead letter) or "drop".
 
         Returns:
             The task, which can still be called as the function; with parentheses, what makes a function one.

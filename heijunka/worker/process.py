@@ -84,6 +84,7 @@ class WorkerProcess:
             worker=spec.id,
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
+            park_ttl_ms=app.settings.park_ttl_ms,
         )
         self._cancels = pipeline.cancels
         self._failures = pipeline.failures
