@@ -64,7 +64,8 @@ class Ledger:
         read = []
         for text in self._path.read_text().splitlines():
             kind, *numbers, job = text.split(" ")
-            read.append(Line(kind, *map(int, numbers), job=job))
+            op, pid, at_ns, attempt, deliveries = map(int, numbers)
+            read.append(Line(kind, op, pid, at_ns, attempt, deliveries, job))
         return read
 
     def of(self, kind: str, op: int | None = None, *, after_ns: int = 0) -> list[Line]:
