@@ -154,12 +154,12 @@ class Crew:
     def quiet(self) -> None:
         """Make workers stop pulling. None is started meanwhile."""
         self._quiet = True
-        self._tell(self._living(), signal.SIGTSTP)
+        self._tell_wish(self._living())
 
     def resume(self) -> None:
         """Make workers pull again."""
         self._quiet = False
-        self._tell(self._living(), signal.SIGCONT)
+        self._tell_wish(self._living())
 
     def show_stacks(self) -> None:
         """Make workers print what they are doing, one at a tick: their lines would mix."""
@@ -229,7 +229,7 @@ class Crew:
         if not worker.joined and worker.board.joined:
             worker.joined = True
             if self._quiet:  # it may not have been listening when the others were told
-                self._tell([worker], signal.SIGTSTP)
+                self._tell_wish([worker])
         if worker.killed_for is not None:
             return
         if worker.kill_at is not None and now >= worker.kill_at:
@@ -309,6 +309,11 @@ class Crew:
             worker.stopping = True
             worker.kill_at = now + worker.spec.grace_ms / 1_000 + STOP_MARGIN_S
         self._tell(workers, signal.SIGTERM)
+
+    def _tell_wish(self, workers: Sequence[Worker]) -> None:
+        for worker in workers:
+            worker.board.wish_quiet(quiet=self._quiet)
+        self._tell(workers, signal.SIGTSTP if self._quiet else signal.SIGCONT)
 
     def _tell(self, workers: Iterable[Worker], what: signal.Signals, *, group: bool = False) -> None:
         told: dict[Launcher, list[str]] = {}
