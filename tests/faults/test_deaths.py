@@ -132,7 +132,7 @@ def test_a_job_that_outlives_the_grace_goes_back_uncharged(site: Site, row: Row)
 @pytest.mark.parametrize(
     ("signals", "when", "codes"),
     [
-        ((signal.SIGTERM, signal.SIGTERM), "at work", {0}),
+        pytest.param((signal.SIGTERM, signal.SIGTERM), "at work", {0}, marks=pytest.mark.long),
         ((signal.SIGINT, signal.SIGINT), "at work", {130}),
         ((signal.SIGTERM,), "loading", {0}),
         ((signal.SIGTERM,), "pulling", {0}),
