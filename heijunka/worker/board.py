@@ -23,7 +23,7 @@ MAGIC: Final = b"hjboard1"
 
 _HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
 _PID: Final = Struct("@Q")
-_PID_AT, _JOINED_AT = 16, 24
+_PID_AT, _JOINED_AT, _QUIET_AT = 16, 24, 32
 _SLOTS_AT: Final = 64
 _SLOT: Final = 128
 
@@ -62,7 +62,7 @@ class Board:
     """The board of one worker.
 
     The worker calls `begin` and `end` around every attempt; a slot belongs to one thread. A board is
-    written by one process in its whole life.
+    written by one process in its whole life, but for one word that is its supervisor's (`wish_quiet`).
 
     Parameters:
         path: of its file.
@@ -166,7 +166,19 @@ class Board:
         """The worker is registered with Redis and about to pull: from now on it counts as up."""
         _PID.pack_into(self._memory, _JOINED_AT, 1)
 
+    @property
+    def quiet_wished(self) -> bool:
+        """Whether the supervisor wants the worker to pull no more."""
+        return bool(_PID.unpack_from(self._memory, _QUIET_AT)[0])
+
     # -- the supervisor's side ------------------------------------------------------------------
+
+    def wish_quiet(self, *, quiet: bool) -> None:
+        """Say whether the worker should pull no more; a signal tells it to look.
+
+        The signal alone would not do: Python handles those that came together in the order of their numbers.
+        """
+        _PID.pack_into(self._memory, _QUIET_AT, quiet)
 
     @property
     def pid(self) -> int:

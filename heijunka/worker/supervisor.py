@@ -90,7 +90,7 @@ class Supervisor:
         self._order = Order(tuple(domains) if domains else None, processes, slots, burst, allow_eviction)
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
-        self._cancelled: SimpleQueue[tuple[str, set[bytes]]] = SimpleQueue()
+        self._cancelled: SimpleQueue[tuple[str, Mapping[bytes, int]]] = SimpleQueue()
         self._crew: Crew | None = None
         self._upkeep: Upkeep | None = None
         self._terms: Ready
@@ -294,8 +294,8 @@ class Supervisor:
         self._buried.put(worker)
         self._signals.wake()
 
-    def _note_cancelled(self, domain: str, ids: set[bytes]) -> None:
-        self._cancelled.put((domain, ids))
+    def _note_cancelled(self, domain: str, marked: Mapping[bytes, int]) -> None:
+        self._cancelled.put((domain, marked))
         self._signals.wake()
 
     def _refused(self, launcher: Launcher, failed: Failed) -> None:

@@ -7,7 +7,7 @@ seen; an unknown one may or may not. Heijunka's own counters play no part here.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import msgspec
@@ -27,6 +27,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         ended: attempts that came to their end, by operation.
         dead: dead letters by operation.
         queued: jobs in Redis by operation, whether or not somebody holds them.
+        renamed: operations that ran under more than one job id.
     """
 
     accepted: frozenset[int] = frozenset()
@@ -37,6 +38,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     ended: Counter[int] = Counter()
     dead: Counter[int] = Counter()
     queued: Counter[int] = Counter()
+    renamed: frozenset[int] = frozenset()
 
     @property
     def seen(self) -> frozenset[int]:
@@ -87,8 +89,10 @@ def account(
         dead, queued: operations found in Redis, one for each letter and job.
     """
     count: dict[str, Counter[int]] = {STARTED: Counter(), ENDED: Counter(), FAILED: Counter()}
+    ids: dict[int, set[str]] = defaultdict(set)
     for line in lines:
         count[line.kind][line.op] += 1
+        ids[line.op].add(line.job)
     return Account(
         accepted=frozenset(accepted),
         unknown=frozenset(unknown),
@@ -98,4 +102,5 @@ def account(
         ended=count[ENDED],
         dead=Counter(dead),
         queued=Counter(queued),
+        renamed=frozenset(op for op, names in ids.items() if len(names) > 1),
     )

@@ -42,16 +42,18 @@ def i1_nothing_is_lost(account: Account) -> str | None:
 
 
 def i2_nothing_is_unexpected(account: Account) -> str | None:
-    """Nothing runs that was refused or never enqueued, and nothing exists twice."""
-    return _wrong("I2", f"{len(account.unexpected)} jobs were never accepted", account.unexpected) or _wrong(
-        "I2", f"{len(account.copies)} jobs exist more than once", account.copies
+    """Nothing runs that was refused or never enqueued, and nothing exists twice or under two ids."""
+    return (
+        _wrong("I2", f"{len(account.unexpected)} jobs were never accepted", account.unexpected)
+        or _wrong("I2", f"{len(account.copies)} jobs exist more than once", account.copies)
+        or _wrong("I2", f"{len(account.renamed)} jobs ran under several ids", account.renamed)
     )
 
 
 def i3_the_books_balance(account: Account, depths: Depths) -> str | None:
     """What was enqueued is what ended, died or waits: by Heijunka's counters, and by the ledger."""
     entered = depths.counted("enqueued", "revived")
-    left = depths.counted("ack", "done", "dead", "buried", "gone") + depths.load + depths.scheduled
+    left = depths.counted("ack", "done", "dead", "cancelled", "buried", "gone") + depths.load + depths.scheduled
     if entered != left:
         return f"I3: {entered} jobs were enqueued by the counters, {left} ended or wait"
     most = len(account.accepted) + len(account.unknown)

@@ -31,6 +31,7 @@ class Line(msgspec.Struct, frozen=True):
         at_ns: when, by the monotonic clock that all processes of a host share.
         attempt: its number, as the task was told.
         deliveries: those charged, as the task was told.
+        job: the job's id, as the task was told.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Line(msgspec.Struct, frozen=True):
     at_ns: int
     attempt: int = 1
     deliveries: int = 0
+    job: str = "-"
 
 
 class Ledger:
@@ -52,17 +54,18 @@ class Ledger:
         self._path = path
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def note(self, kind: str, op: int, attempt: int = 1, deliveries: int = 0) -> None:
+    def note(self, kind: str, op: int, attempt: int = 1, deliveries: int = 0, job: str = "-") -> None:
         """Write one line."""
-        line = f"{kind} {op} {os.getpid()} {time.monotonic_ns()} {attempt} {deliveries}\n".encode()
+        line = f"{kind} {op} {os.getpid()} {time.monotonic_ns()} {attempt} {deliveries} {job}\n".encode()
         assert os.write(self._fd, line) == len(line)
 
     def lines(self) -> list[Line]:
         """Everything that is written, in order."""
         read = []
         for text in self._path.read_text().splitlines():
-            kind, *numbers = text.split(" ")
-            read.append(Line(kind, *map(int, numbers)))
+            kind, *numbers, job = text.split(" ")
+            op, pid, at_ns, attempt, deliveries = map(int, numbers)
+            read.append(Line(kind, op, pid, at_ns, attempt, deliveries, job))
         return read
 
     def of(self, kind: str, op: int | None = None, *, after_ns: int = 0) -> list[Line]:
@@ -84,11 +87,11 @@ class Ledger:
         return list(begun.values())
 
     @contextlib.contextmanager
-    def attempt(self, op: int, attempt: int = 1, deliveries: int = 0) -> Iterator[None]:
+    def attempt(self, op: int, attempt: int = 1, deliveries: int = 0, job: str = "-") -> Iterator[None]:
         """Note the start and, unless the block raises, the end."""
-        self.note(STARTED, op, attempt, deliveries)
+        self.note(STARTED, op, attempt, deliveries, job)
         yield
-        self.note(ENDED, op, attempt, deliveries)
+        self.note(ENDED, op, attempt, deliveries, job)
 
     def close(self) -> None:
         """Write no more."""

@@ -33,7 +33,7 @@ def _ledger() -> Ledger:
 def work(op: int, ms: int = 0) -> None:
     """Take so long."""
     job = current_job()
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         time.sleep(ms / 1_000)
 
 
@@ -41,30 +41,30 @@ def once(op: int, ms: int) -> None:
     """Take so long the first time, and no time at all when it is run again."""
     job = current_job()
     again = bool(_ledger().of(STARTED, op))
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         time.sleep(0 if again else ms / 1_000)
 
 
 async def awork(op: int, ms: int = 0) -> None:
     """Take so long, on an event loop."""
     job = current_job()
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         await asyncio.sleep(ms / 1_000)
 
 
 def fail(op: int, times: int) -> None:
     """Raise in the first attempts."""
     job = current_job()
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         if job.attempt <= times:
-            _ledger().note(FAILED, op, job.attempt, job.deliveries)
+            _ledger().note(FAILED, op, job.attempt, job.deliveries, job.id)
             raise RuntimeError(f"attempt {job.attempt} fails as it should")
 
 
 def segfault(op: int) -> None:
     """Crash the process every time."""
     job = current_job()
-    _ledger().note(STARTED, op, job.attempt, job.deliveries)
+    _ledger().note(STARTED, op, job.attempt, job.deliveries, job.id)
     ctypes.string_at(0)
 
 
@@ -72,21 +72,21 @@ def hold_gil(op: int, seconds: int) -> None:
     """Stay in C code that never lets Python run, and do not heed TERM."""
     job = current_job()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _ledger().note(STARTED, op, job.attempt, job.deliveries)
+    _ledger().note(STARTED, op, job.attempt, job.deliveries, job.id)
     ctypes.PyDLL(None).sleep(seconds)
 
 
 def exit_now(op: int) -> None:
     """End the process every time, without a word."""
     job = current_job()
-    _ledger().note(STARTED, op, job.attempt, job.deliveries)
+    _ledger().note(STARTED, op, job.attempt, job.deliveries, job.id)
     os._exit(3)
 
 
 def hoard(op: int, ms: int) -> None:
     """Leave the process no file descriptor for so long."""
     job = current_job()
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
         taken = []
@@ -98,10 +98,17 @@ def hoard(op: int, ms: int) -> None:
             os.close(fd)
 
 
+def count(op: int, to: int) -> None:
+    """Count in one call of C, which lets nobody else run Python and looks for no signals."""
+    job = current_job()
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
+        sum(range(to))
+
+
 def family(op: int, ms: int) -> None:
     """Leave children behind that would live for an hour."""
     job = current_job()
-    with _ledger().attempt(op, job.attempt, job.deliveries):
+    with _ledger().attempt(op, job.attempt, job.deliveries, job.id):
         for _ in range(2):
             subprocess.Popen(["sleep", "3600"])  # noqa: S607 - whichever sleep there is
         time.sleep(ms / 1_000)
@@ -123,6 +130,7 @@ class Shop:
         self.segfault = plain(segfault)
         self.exit_now = plain(exit_now)
         self.hoard = plain(hoard)
+        self.count = plain(count)
         self.family = plain(family)
         self.hold_gil = app.task(domain="payment", keep_result=None, timeout="1s", attempts=1)(hold_gil)
         self.kept = app.task(name="kept", domain="payment", keep_result="1m")(work)

@@ -114,6 +114,12 @@ def test_what_is_wrong_is_said_in_one_line(found: str | None, message: str) -> N
     assert message == found
 
 
+def test_a_job_that_changes_its_id_is_seen() -> None:
+    books = account([Line(STARTED, 1, 1, 0, job="a"), Line(ENDED, 1, 1, 1, job="b")], accepted=[1])
+
+    assert "I2: 1 jobs ran under several ids: 1" == invariants.i2_nothing_is_unexpected(books)
+
+
 def test_nothing_is_wrong_with_books_that_balance() -> None:
     books = account(lines((STARTED, 1), (ENDED, 1)), accepted=[1, 2], unknown=[3], dead=[2])
 

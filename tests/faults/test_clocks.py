@@ -22,7 +22,7 @@ def skew(tmp_path: Path) -> Skew:
     return Skew(tmp_path)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.long
 @pytest.mark.row(31, "Redis's clock jumps by +120 s and by -600 s", target="≤ 2 s")
 def test_a_clock_that_jumps_takes_no_lease(open_site: OpenSite, row: Row, skew: Skew) -> None:
     site = open_site(popen={"env": in_environment(skew.environ)})
@@ -46,7 +46,7 @@ def test_a_clock_that_jumps_takes_no_lease(open_site: OpenSite, row: Row, skew: 
 
 
 @pytest.mark.row(32, "a worker's clock is 1 h ahead and a producer's 1 h behind, and the other way round")
-@pytest.mark.parametrize("ahead_s", [3_600, -3_600])
+@pytest.mark.parametrize("ahead_s", [3_600, pytest.param(-3_600, marks=pytest.mark.long)])
 def test_clocks_of_hosts_decide_nothing(site: Site, row: Row, tmp_path: Path, ahead_s: int) -> None:
     worker, producer = (Skew(folder_in(tmp_path, name)) for name in ("worker", "producer"))
     worker.set(ahead_s * 1_000)

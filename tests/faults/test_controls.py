@@ -103,6 +103,7 @@ def test_a_frozen_host_shows_that_nobody_is_fenced(site: Site) -> None:
     assert {"I3"} == broken_invariants(site, repeats=1)
 
 
+@pytest.mark.long
 def test_leases_that_run_out_show_as_repeats(site: Site) -> None:
     for _ in range(2):
         site.host(count=1, lease="1s", environ=environ("leases not renewed"))

@@ -78,7 +78,7 @@ def test_a_host_that_was_frozen_is_fenced_and_goes_on(site: Site, row: Row) -> N
     row.recovered(site.recovery_ms(at_ns, held.op))
     for pid in first.processes():
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: "lost its lease" in first.log() or "had been taken away" in first.log(), 30)
+    site.said(first, "lost its lease", "had been taken away")
     with site.produced.steadily(50, site.shop.work.enqueue, 10):
         wait_until(lambda: any(line.op not in ops for line in site.ledger.of("E") if line.pid == held.pid), 30)
 
@@ -128,11 +128,28 @@ def test_a_job_that_outlives_the_grace_goes_back_uncharged(site: Site, row: Row)
     site.finish(row, repeats=1)
 
 
+@pytest.mark.row(45, "TSTP and then CONT, while the worker is deep in C")
+def test_a_worker_that_was_quieted_and_resumed_in_one_breath_works(site: Site, row: Row) -> None:
+    host = site.host(count=1)
+    busy = site.produced.enqueue(site.shop.count.enqueue, 100_000_000)
+    site.started(busy)
+    host.tell(signal.SIGTSTP)
+    site.said(host, "workers stop pulling")
+    host.tell(signal.SIGCONT)
+    site.said(host, "workers pull again")
+    assert not site.ledger.of("E", busy)
+    site.ended(1)
+    for _ in range(3):
+        site.produced.enqueue(site.shop.work.enqueue)
+
+    site.finish(row, repeats=0)
+
+
 @pytest.mark.row(45, "TERM twice, INT twice, TERM while it loads, TERM while it pulls")
 @pytest.mark.parametrize(
     ("signals", "when", "codes"),
     [
-        ((signal.SIGTERM, signal.SIGTERM), "at work", {0}),
+        pytest.param((signal.SIGTERM, signal.SIGTERM), "at work", {0}, marks=pytest.mark.long),
         ((signal.SIGINT, signal.SIGINT), "at work", {130}),
         ((signal.SIGTERM,), "loading", {0}),
         ((signal.SIGTERM,), "pulling", {0}),

@@ -46,9 +46,10 @@ def lines_per_s(host: Host, before: int, seconds: float) -> float:
     return (len(host.log().splitlines()) - before) / seconds
 
 
-@pytest.mark.row(11, "Redis is killed and started again; AOF everysec", target="≤ 2 s after it answers")
-def test_workers_go_on_after_each_restart_of_redis(open_site: OpenSite, row: Row) -> None:
-    site = open_site(**DURABLE)
+@pytest.mark.parametrize("fsync", ["everysec", pytest.param("always", marks=pytest.mark.long)])
+@pytest.mark.row(11, "Redis is killed and started again, with an append-only file", target="≤ 2 s after it answers")
+def test_workers_go_on_after_each_restart_of_redis(open_site: OpenSite, row: Row, fsync: str) -> None:
+    site = open_site(appendonly="yes", appendfsync=fsync)
     host = site.host(count=2)
     with site.produced.steadily(100, site.shop.work.enqueue, 5):
         for _ in range(10):
@@ -89,6 +90,7 @@ def test_an_outage_of_many_leases_repeats_nothing(open_site: OpenSite, row: Row)
     site.finish(row, repeats=0)
 
 
+@pytest.mark.long
 @pytest.mark.row(13, "Redis is frozen for 5 s", target="≤ 2 s")
 def test_a_frozen_redis_is_waited_for(site: Site, row: Row) -> None:
     host = site.host(count=2, redis_timeout="1s")
@@ -106,6 +108,7 @@ def test_a_frozen_redis_is_waited_for(site: Site, row: Row) -> None:
     site.finish(row, repeats=0)
 
 
+@pytest.mark.long
 @pytest.mark.row(14, "somebody's endless script blocks Redis for 3 s (BUSY)", target="≤ 2 s")
 def test_a_busy_redis_is_waited_for(open_site: OpenSite, row: Row) -> None:
     site = open_site(**{"busy-reply-threshold": "50"})
@@ -135,7 +138,7 @@ def endless(driver: redis.Redis) -> None:
     ("command", "row_number"),
     [
         pytest.param("SCRIPT FLUSH", 15, marks=pytest.mark.row(15, "SCRIPT FLUSH every 50 ms")),
-        pytest.param("FUNCTION FLUSH", 16, marks=pytest.mark.row(16, "FUNCTION FLUSH every 50 ms")),
+        pytest.param("FUNCTION FLUSH", 16, marks=[pytest.mark.long, pytest.mark.row(16, "FUNCTION FLUSH every 50 ms")]),
     ],
     ids=["scripts", "functions"],
 )
@@ -228,7 +231,9 @@ def test_an_emptied_redis_is_served_at_once(site: Site, row: Row) -> None:
     site.finish(row, repeats=0)
 
 
-@pytest.mark.parametrize("spoilt", ["ready", "scheduled", "stats", "bell"])
+@pytest.mark.parametrize(
+    "spoilt", ["ready", *(pytest.param(key, marks=pytest.mark.long) for key in ("scheduled", "stats", "bell"))]
+)
 @pytest.mark.row(23, "a key of another type stands where a stream, set, hash or list should")
 def test_a_foreign_key_is_an_error_and_nothing_is_half_done(site: Site, row: Row, spoilt: str) -> None:
     host = site.host(count=1)

@@ -41,6 +41,7 @@ def test_a_poisonous_job_is_buried_after_three_runs_and_takes_nobody_with_it(sit
     assert "SIGSEGV" in host.log()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.row(
     40, "a task takes all of its host's processes with it, supervisor included", target="≤ lease 1 s + start"
@@ -67,6 +68,7 @@ def test_a_job_that_kills_its_whole_host_is_buried_after_three_runs(site: Site, 
     assert books.started[poison] == MAX_DELIVERIES
 
 
+@pytest.mark.long
 @pytest.mark.row(
     41, "a task ignores TERM and keeps the interpreter in C for longer than its timeout of 1 s", target="≤ 2 s"
 )
@@ -84,6 +86,7 @@ def test_a_task_that_holds_the_interpreter_is_killed_in_time(site: Site, row: Ro
     assert "lost its lease" not in host.log()
 
 
+@pytest.mark.long
 @pytest.mark.row(42, "tasks leave children behind")
 def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> None:
     host = site.host(count=1)
@@ -99,7 +102,7 @@ def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> 
     os.kill(third.pid, signal.SIGKILL)
     row.faults = 3
 
-    site.finish(row, repeats=2)
+    site.finish(row, repeats=3)  # the first one may not have been settled at the first kill
     row.note = "no process is left"
 
 
