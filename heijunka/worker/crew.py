@@ -131,13 +131,14 @@ class Crew:
         for name, (_, worker) in list(self._workers.items()):
             if worker.pid == pid:
                 mortality.kill_group(pid)
+                mortality.end_strays(name, pid)
                 self._died(name, code)
 
     def buried(self, name: str) -> None:
         """Nothing is left of what a dead worker held."""
         board = self._mourned.pop(name)
         board.close()
-        (self._runtime.path / f"{name}.board").unlink(missing_ok=True)
+        self._runtime.discard(name)
 
     def cancel(self, domain: str, marked: Mapping[bytes, int], now: float) -> None:
         """Jobs were cancelled while workers held them: make the workers look, and give them their grace.
@@ -201,7 +202,7 @@ class Crew:
         launcher, ready = self._launcher, self._ready
         assert launcher is not None  # noqa: S101 - tick looked
         name = place.next_id()
-        path = str(self._runtime.path / f"{name}.board")
+        path = str(self._runtime.board(name))
         spec = WorkerSpec(
             id=name,
             domain=place.domain,

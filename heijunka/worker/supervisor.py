@@ -32,6 +32,7 @@ from heijunka.server import STATE_DIRECTORY, EmbeddedServer, Upkeep
 from heijunka.worker import mortality
 from heijunka.worker.crash import ending
 from heijunka.worker.crew import UNFINISHED, Crew
+from heijunka.worker.estate import Estates, owner_of
 from heijunka.worker.keeper import Keeper, Terms
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Failed, Ready, Start
@@ -281,7 +282,10 @@ class Supervisor:
         channel = Client(ready.redis_url, role="keeper", timeout_s=patience_s).channel()
         terms = Terms(ready.namespace, ready.lease_ms, ready.max_deliveries, ready.keep_failure_ms)
         away = self._upkeep.bring_back if self._upkeep else None
-        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away)
+        owner = owner_of(ready.namespace, ready.redis_url)
+        self._runtime.declare(owner)
+        estates = Estates(self._runtime.root, owner)
+        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away, estates=estates)
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
         self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
         self._trimmer = Trimmer(Client(ready.redis_url, role="trimmer", timeout_s=ready.redis_timeout_ms / 1_000))
