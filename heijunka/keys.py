@@ -55,6 +55,7 @@ class DomainKeys:
         self.workers = at("workers")
         self.cancels = at("cancels")
         self.stats = at("stats")
+        self.budget = at("budget")
         self.results = at("result:")
         self.sessions = at("session:")
 

@@ -95,6 +95,14 @@ class CurrentJob(msgspec.Struct, eq=False):
         return self.was_told
 
     @property
+    def errors(self) -> tuple[wire.FailedAttempt, ...]:
+        """Its last ten attempts that failed, the oldest first.
+
+        Those before a retry from the dead letters are among them; attempts that a worker's death cut short are not.
+        """
+        return self._job.errors
+
+    @property
     def extra(self) -> dict[str, Any]:
         """A dict of this attempt's own, for middleware."""
         if self._extra is None:

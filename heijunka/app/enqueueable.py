@@ -11,10 +11,12 @@ from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from heijunka import wire
+from heijunka.app.context import CURRENT
 from heijunka.app.job import Job
 from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options, require_order
 from heijunka.app.outgoing import Outgoing
 from heijunka.app.signature import Signature
+from heijunka.clock import instant_ms
 from heijunka.commands.enqueue import where
 from heijunka.errors import PayloadTooLarge
 
@@ -209,7 +211,11 @@ class Enqueueable(Generic[P, R]):
     def _deadline_ms(self) -> int | None:
         if self.call.deadline_in_ms is not None:
             return self.app.server_ms() + self.call.deadline_in_ms
-        return self.call.deadline_at_ms
+        if not self.call.inherits:
+            return self.call.deadline_at_ms
+        parent = CURRENT.get(None)
+        deadline = None if parent is None else parent.deadline
+        return None if deadline is None else instant_ms(deadline)
 
     def _jobs(self, outgoing: Sequence[Outgoing], accepted_ms: Iterable[int]) -> list[Job[R]]:
         return [Job(self, one.job_id, at_ms) for one, at_ms in zip(outgoing, accepted_ms, strict=True)]
@@ -253,11 +259,13 @@ class BaseTask(Enqueueable[P, R]):
                 - priority: "high", "normal" or "low", instead of the task's.
                 - delay: how much later it may start, by Redis's clock.
                 - at: the moment before which it must not start, an aware datetime; excludes `delay`.
-                - deadline: after that long, or after that moment, it must not start any more.
+                - deadline: after that long, or after that moment, it must not start any more. Without one it is the
+                  deadline of the job that makes the call, if one does; None for none.
                 - timeout: how long an attempt may run.
                 - soft_timeout: after which `SoftTimeout` is raised in it; None for never.
                 - attempts: how often it is tried at most, 1 to 1,000.
                 - keep_result: how long its result is kept; None for not at all.
+                - on_expire: what becomes of it when its deadline passed, "dead" (a dead letter) or "drop".
 
         Returns:
             What has the task's `enqueue` and its relatives. It can be kept and used again.

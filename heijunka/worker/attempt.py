@@ -2,12 +2,13 @@
 
 `Pipeline` holds the steps that all executors share; an executor only runs what was admitted. An outcome
 is data (see `heijunka.commands.settle`), and exceptions stop at the task's function: nothing a task
-raises leaves this file.
+raises leaves this file. Whoever watches the log learns of every attempt that failed, and of none that did not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import traceback
 from collections.abc import Callable, Mapping
@@ -35,8 +36,12 @@ from heijunka.errors import (
     UndecodableJob,
 )
 from heijunka.keys import Priority
-from heijunka.policies.backoff import retry_delay_ms
+from heijunka.policies.backoff import park_delay_ms, retry_delay_ms
 from heijunka.worker.runnable import Runnable
+from heijunka.worker.sparing import Sparing
+
+log: Final = logging.getLogger("heijunka.worker.attempt")
+"""One of its own: who knows that jobs fail may silence it, and still hear of workers."""
 
 PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "low"}
 
@@ -47,6 +52,8 @@ HEEDS: Final = (Steer, JobCancelled, asyncio.CancelledError)
 
 MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
+LOGGED_CHARS = 300
+NAMES_KEPT = 1_000
 
 
 class Attempt(msgspec.Struct, eq=False):
@@ -77,9 +84,11 @@ class Pipeline:
         worker: this worker's id.
         server_ms: now by Redis's clock, ms.
         keep_failure_ms: how long the failure of a job is kept for who waits, when its task is unknown.
+        park_ttl_ms: how long a job whose task is unknown waits for a worker that knows it.
 
     Attributes:
         cancels: source and entry id of the jobs held here that were cancelled meanwhile; any thread may change it.
+        failures: logs them.
     """
 
     def __init__(
@@ -89,10 +98,14 @@ class Pipeline:
         worker: str,
         server_ms: Callable[[], int],
         keep_failure_ms: int,
+        park_ttl_ms: int = 0,
     ) -> None:
         self._runnables, self._worker = runnables, worker
         self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
         self.cancels: set[tuple[int, bytes]] = set()
+        self._park_ttl_ms = park_ttl_ms
+        self._unheard: set[str] = set()  # tasks that were asked for and are unknown
+        self.failures = Sparing(log)
 
     def admitted(self, entry: Entry) -> Attempt | Outcome:  # noqa: PLR0911 - one for each reason not to run
         """Decode a job and look whether it may still run; what may not has its outcome at once."""
@@ -103,10 +116,10 @@ class Pipeline:
         if entry.marked or (self.cancels and (entry.source, entry.id) in self.cancels):
             return self._called_off(entry, job)
         runnable = self._runnables.get(job.task)
-        if runnable is None:
-            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
         if job.deadline_ms is not None and self._server_ms() >= job.deadline_ms:
-            return self._unrun(entry, job, "expired", f"its deadline passed before attempt {job.attempt} began")
+            return self._expired(entry, job, runnable)
+        if runnable is None:
+            return self._unknown(entry, job)
         try:
             args, kwargs = runnable.signature.decode(job.args)
         except UndecodableArguments as error:
@@ -140,7 +153,7 @@ class Pipeline:
         """The outcome of an attempt whose task returned `value`."""
         if attempt.current.was_told:
             return self._cancelled(attempt.entry, attempt.job, "it was cancelled while it ran")
-        keep_ms = _keep_ms(attempt)
+        keep_ms = _keep_ms(attempt.job, attempt.runnable)
         if keep_ms == 0:
             return commands.ack(attempt.entry)
         try:
@@ -158,14 +171,14 @@ class Pipeline:
             if attempt.current.cancelled:
                 return self._interrupted(attempt, error)
             if isinstance(error, Snooze):
-                return self._again(attempt, duration_ms(error.for_, option="Snooze"), charged=False)
+                return self._snoozed(attempt, duration_ms(error.for_, option="Snooze"))
             if isinstance(error, Reject):
                 return self._dead(attempt, "rejected", error)
             if isinstance(error, attempt.runnable.final):
                 return self._dead(attempt, "final", error)
             if attempt.job.attempt >= attempt.current.attempts:
                 return self._dead(attempt, "timeout" if isinstance(error, TIMEOUTS) else "retries", error)
-            return self._again(attempt, self._pause_ms(attempt, error), charged=True)
+            return self._retried(attempt, self._pause_ms(attempt, error), error)
         except HeijunkaError as wrong:  # the task steered with a duration that is none
             return self._dead(attempt, "rejected", wrong)
 
@@ -174,7 +187,7 @@ class Pipeline:
         if entry.overdue:
             went_on = "it was cancelled while it ran, and was killed because it went on"
             failure = self._failure("cancelled", message=went_on, attempt=job.attempt)
-            return self._buried(entry, job, self._record_ms(job), failure, entry.job)
+            return self._buried(entry, job, self._record_ms(job), failure)
         return self._cancelled(entry, job, "it was cancelled before it ran")
 
     def _interrupted(self, attempt: Attempt, error: BaseException) -> Outcome:
@@ -205,46 +218,106 @@ class Pipeline:
             chance=random.random(),  # noqa: S311 - jitter
         )
 
-    def _again(self, attempt: Attempt, pause_ms: int, *, charged: bool) -> Outcome:
-        job = attempt.job
+    def _snoozed(self, attempt: Attempt, pause_ms: int) -> Outcome:
         place = where(attempt.current.priority, delay_ms=pause_ms)
-        if charged:
-            job = msgspec.structs.replace(job, attempt=job.attempt + 1)
-            return commands.retry(attempt.entry, where=place, job=wire.encode_job(job))
+        job = msgspec.structs.replace(attempt.job, parked_ms=0)
         return commands.snooze(attempt.entry, where=place, job=wire.encode_job(job))
 
+    def _retried(self, attempt: Attempt, pause_ms: int, error: BaseException) -> Outcome:
+        job = attempt.job
+        errors = wire.with_error(
+            job.errors,
+            job.attempt,
+            error_type=_type_of(error),
+            message=_text_of(error),
+            worker=self._worker,
+            at_ms=wall_ms(),
+        )
+        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors, parked_ms=0)
+        if job.deadline_ms is None:
+            place = where(attempt.current.priority, delay_ms=pause_ms)
+        else:  # a moment of its own, which the budget does not move beyond the deadline
+            place = where(attempt.current.priority, at_ms=self._server_ms() + pause_ms)
+        self.failures.say(
+            logging.WARNING,
+            "%s %s: attempt %d of %d failed: %s; again in %s at the earliest",
+            job.task,
+            attempt.current.id,
+            attempt.job.attempt,
+            attempt.current.attempts,
+            _in_a_line(errors[-1].error_type, _text_of(error)),
+            spell_ms(pause_ms),
+            more=lambda: _traceback_of(error),
+        )
+        return commands.retry(attempt.entry, where=place, job=wire.encode_job(job))
+
     def _dead(self, attempt: Attempt, reason: str, error: BaseException) -> Outcome:
-        kind = type(error)
         failure = self._failure(
             reason,
-            error_type=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
+            error_type=_type_of(error),
             message=_text_of(error)[:MESSAGE_CHARS],
             traceback=_traceback_of(error),
             attempt=attempt.job.attempt,
         )
-        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt), failure, attempt.entry.job)
+        after = f" after attempt {attempt.job.attempt} of {attempt.current.attempts}"
+        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt.job, attempt.runnable), failure, after)
+
+    def _expired(self, entry: Entry, job: wire.Job, runnable: Runnable | None) -> Outcome:
+        message = f"its deadline passed before attempt {job.attempt} began"
+        on_expire = job.options.on_expire if job.options is not None else None
+        if on_expire is None and runnable is not None:
+            on_expire = runnable.on_expire
+        if on_expire != "drop":
+            return self._unrun(entry, job, "expired", message)
+        failure = wire.encode_end(self._failure("expired", message=message, attempt=job.attempt))
+        return commands.dropped(entry, wire.id_text(job.id), keep_ms=self._keep_unrun_ms(job), failure=failure)
+
+    def _unknown(self, entry: Entry, job: wire.Job) -> Outcome:
+        """Put a job aside whose task is unknown here: during a rolling deploy another worker may know it."""
+        now_ms = self._server_ms()
+        since_ms = job.parked_ms or now_ms
+        if now_ms - since_ms >= self._park_ttl_ms:
+            waited = f", nor anywhere else within {spell_ms(self._park_ttl_ms)}" if self._park_ttl_ms else ""
+            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here{waited}")
+        if job.task not in self._unheard and len(self._unheard) < NAMES_KEPT:
+            self._unheard.add(job.task)
+            ttl = spell_ms(self._park_ttl_ms)
+            log.warning("no task is called %r here: its jobs wait up to %s for a worker that knows it", job.task, ttl)
+        pause_ms = park_delay_ms(now_ms - since_ms, chance=random.random())  # noqa: S311 - jitter
+        place = where(PRIORITY_OF[entry.priority], delay_ms=pause_ms)
+        return commands.snooze(
+            entry, where=place, job=wire.encode_job(msgspec.structs.replace(job, parked_ms=since_ms))
+        )
 
     def _unrun(self, entry: Entry, job: wire.Job, reason: str, message: str) -> Outcome:
         failure = self._failure(reason, message=message[:MESSAGE_CHARS], attempt=job.attempt)
+        return self._buried(entry, job, self._keep_unrun_ms(job), failure)
+
+    def _keep_unrun_ms(self, job: wire.Job) -> int:
         runnable = self._runnables.get(job.task)
-        keep_ms = self._keep_failure_ms if runnable is None else runnable.keep_result_ms
-        return self._buried(entry, job, keep_ms, failure, entry.job)
+        return self._keep_failure_ms if runnable is None else _keep_ms(job, runnable)
 
     def _undecodable(self, entry: Entry, error: UndecodableJob) -> Outcome:
         failure = self._failure("undecodable", message=str(error)[:MESSAGE_CHARS])
+        self.failures.say(logging.ERROR, "a job is dead-lettered as undecodable: %s", _in_a_line("", str(error)))
         return commands.dead(
             entry, "", keep_ms=0, failure=wire.encode_end(failure), reason="undecodable", job=entry.job
         )
 
-    def _buried(self, entry: Entry, job: wire.Job, keep_ms: int, failure: wire.Failure, blob: bytes) -> Outcome:
-        return commands.dead(
-            entry,
-            wire.id_text(job.id),
-            keep_ms=keep_ms,
-            failure=wire.encode_end(failure),
-            reason=failure.reason,
-            job=blob,
+    def _buried(self, entry: Entry, job: wire.Job, keep_ms: int, failure: wire.Failure, after: str = "") -> Outcome:
+        job_id = wire.id_text(job.id)
+        self.failures.say(
+            logging.ERROR,
+            "%s %s: dead-lettered as %s%s: %s",
+            job.task,
+            job_id,
+            failure.reason,
+            after,
+            _in_a_line(failure.error_type, failure.message),
+            more=lambda: failure.traceback,
         )
+        record = wire.encode_end(failure)
+        return commands.dead(entry, job_id, keep_ms=keep_ms, failure=record, reason=failure.reason, job=entry.job)
 
     def _failure(self, reason: str, **known: Any) -> wire.Failure:
         return wire.Failure(wire.FORMAT, "failed", reason, worker=self._worker, at_ms=wall_ms(), **known)
@@ -258,11 +331,21 @@ def _timeout(attempt: Attempt) -> AttemptTimeout:
     )
 
 
-def _keep_ms(attempt: Attempt) -> int:
-    options = attempt.job.options
+def _keep_ms(job: wire.Job, runnable: Runnable) -> int:
+    options = job.options
     if options is not None and options.keep_result_ms is not None:
         return options.keep_result_ms
-    return attempt.runnable.keep_result_ms
+    return runnable.keep_result_ms
+
+
+def _in_a_line(error_type: str, message: str) -> str:
+    text = " ".join(f"{error_type}: {message}".split() if error_type else message.split())
+    return text if len(text) <= LOGGED_CHARS else text[: LOGGED_CHARS - 1] + "…"
+
+
+def _type_of(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _text_of(error: BaseException) -> str:

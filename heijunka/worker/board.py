@@ -8,6 +8,7 @@ that attempt only if both agree and its end has not been written.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from functools import partial
@@ -77,7 +78,7 @@ class Board:
         b'1700000000000-0'
     """
 
-    __slots__ = ("_begun", "_busy", "_memory", "_seen", "_write_begin", "_write_end", "path", "slots")
+    __slots__ = ("_begun", "_busy", "_held", "_memory", "_seen", "_write_begin", "_write_end", "path", "slots")
 
     def __init__(self, path: str, memory: mmap.mmap) -> None:
         magic, slots, _, _ = _HEADER.unpack_from(memory)
@@ -134,6 +135,28 @@ class Board:
         """The attempt in `slot` ended after `busy_ns`."""
         self._busy[slot] = total = self._busy[slot] + busy_ns
         self._write_end(_SLOTS_AT + _END_AT + slot * _SLOT, total, self._begun[slot])
+
+    def hold(self) -> None:
+        """Lock the file for as long as this process lives: whoever finds it unlocked knows that the worker is dead.
+
+        Raises:
+            OSError: somebody took the worker for dead already.
+        """
+        self._held = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)  # never closed: the kernel does it at our end
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(self._held).st_nlink == 0:
+            raise FileNotFoundError(f"{self.path} was taken away")
+
+    def is_held(self) -> bool:
+        """Whether the worker lives, or a process does that it forked."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
 
     def mark_pid(self, pid: int) -> None:
         """The worker's process is there."""

@@ -84,11 +84,18 @@ class WorkerProcess:
             worker=spec.id,
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
+            park_ttl_ms=app.settings.park_ttl_ms,
         )
         self._cancels = pipeline.cancels
+        self._failures = pipeline.failures
         on_loop = any(task.is_async for task in tasks.values())
         self._inbox = Inbox(1 if on_loop else spec.slots)
-        self._settler = Settler(self._client.channel(), self._keys, busy=lambda: len(self._inbox) > 0)
+        self._settler = Settler(
+            self._client.channel(),
+            self._keys,
+            busy=lambda: len(self._inbox) > 0,
+            keep_failure_ms=app.settings.keep_result_ms,
+        )
         self._slots: list[InlineExecutor] = []
         self._executor: InlineExecutor | ThreadExecutor | LoopExecutor
         if on_loop:
@@ -119,6 +126,7 @@ class WorkerProcess:
             self._executor.run()
         settled = self._settler.stop()
         self._fetcher.join(FAREWELL_S)
+        self._failures.flush()
         self._left()
         return EXIT_OK if settled and not self._cut_short else EXIT_UNFINISHED
 
@@ -165,7 +173,7 @@ class WorkerProcess:
         self._cancels.intersection_update(held)
         self._cancels.update(meant)
         if news:
-            log.info("%s: %s held here %s cancelled", self._spec.id, counted(news, "job"), "was" if news == 1 else "were")
+            log.info("%s: told that it holds %s", self._spec.id, counted(news, "cancelled job"))
         if isinstance(self._executor, LoopExecutor):
             self._executor.call_off()
 

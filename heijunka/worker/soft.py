@@ -39,6 +39,7 @@ Softly = Callable[[Context, Callable[[CurrentJob], Any], CurrentJob, int], Any]
 
 _raise_in: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_NULL: Final[Any] = ctypes.py_object()
 
 
 def for_this_thread() -> Softly:
@@ -108,7 +109,7 @@ class Ticket:
         except IndexError:
             while not self.raised:
                 time.sleep(0)
-            _raise_in(self.thread, None)  # what was raised may not have struck yet
+            _raise_in(self.thread, _NULL)  # what was raised may not have struck yet
             return
 
 

@@ -83,6 +83,15 @@ def flaky(fails: int) -> int:
     return current_job().attempt
 
 
+@app.task(domain="payment", attempts=3, retry_base="1ms", retry_cap="1ms")
+def remember() -> list[tuple[int, str, str, str]]:
+    """Fail twice, then return what is known of that."""
+    job = current_job()
+    if job.attempt <= 2:
+        raise ConnectionError(f"attempt {job.attempt}")
+    return [(error.attempt, error.error_type, error.message, error.worker) for error in job.errors]
+
+
 @app.task(domain="payment", no_retry_on=CardRefused)
 def refuse(how: str) -> None:
     """End in one of the ways a task can end."""
@@ -135,6 +144,26 @@ def whoami() -> dict[str, str | int | None]:
         "life": ",".join(LIFE),
         "pid": os.getpid(),
     }
+
+
+@app.task(domain="payment")
+def hand_on() -> list[str]:
+    """Enqueue other jobs: as it is, without a deadline, and with another."""
+    two = whoami.options(deadline=None).enqueue_many([()])
+    return [whoami.enqueue().id, two[0].id, whoami.options(deadline="3h").enqueue().id]
+
+
+@app.task(domain="payment", on_expire="drop")
+def perishable() -> str:
+    """Do what is worth nothing when it is late."""
+    return "in time"
+
+
+@app.task(domain="mail")
+async def pass_on() -> list[str]:
+    """Enqueue other jobs from a coroutine and from one of its threads."""
+    first = await whoami.aenqueue()
+    return [first.id, (await asyncio.to_thread(whoami.enqueue)).id]
 
 
 @app.task(domain="mail")

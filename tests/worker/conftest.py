@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,12 @@ from heijunka.commands import Depths
 from heijunka.commands.enqueue import where
 from heijunka.errors import RedisUnreachable
 from heijunka.keys import Priority, domain_keys
-from tests.fixtures.server import Server
+from heijunka.worker.runtime import PLACE
+from tests.fixtures import namespaces
+from tests.fixtures.server import Server, driver
 from tests.fixtures.waiting import wait_until
+from tests.worker import stage
+from tests.worker.company import Company, Hire
 from tests.worker.stand_in import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +43,7 @@ class Host:
         self.plan = Plan(url=url, namespace=namespace, settings={"processes": 1, "grace": "5s"})
         self._said: list[dict[str, Any]] = []
         self._log = folder / "log"
+        self._runtime = folder / "runtime"
         self.process: subprocess.Popen[bytes]
 
     def deploy(self, **changes: Any) -> None:
@@ -46,16 +51,16 @@ class Host:
         self.plan = msgspec.structs.replace(self.plan, **changes)
         (self._folder / "app.json").write_bytes(msgspec.json.encode(self.plan))
 
-    def start(self, **options: Any) -> None:
-        """Start the supervisor."""
+    def start(self, *, under: Sequence[str] = (), **options: Any) -> None:
+        """Start the supervisor, by a command if one is given."""
         if not (self._folder / "app.json").exists():
             self.deploy()
         options = {"app_path": str(self._folder / "app.json"), **options}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.stand_in", json.dumps(options)],
+                [*under, sys.executable, "-m", "tests.worker.stand_in", json.dumps(options)],
                 cwd=ROOT,
-                env=os.environ | {MARK: self.namespace},
+                env=os.environ | {MARK: self.namespace, PLACE: str(self._runtime)},
                 stderr=log,
                 start_new_session=True,
             )
@@ -118,10 +123,9 @@ class Host:
 
     def boards(self) -> list[Path]:
         """The directories in which supervisors that ran here keep their boards, as far as they are there."""
-        root = Path(f"/dev/shm/heijunka-{os.getuid()}")  # noqa: S108 - where supervisors keep them
         names = re.findall(r"^INFO (\S+): loading", self.log(), re.MULTILINE)
         assert names
-        return [root / name for name in dict.fromkeys(names) if (root / name).exists()]
+        return [self._runtime / name for name in dict.fromkeys(names) if (self._runtime / name).exists()]
 
     def processes(self) -> list[int]:
         """The living processes that this supervisor and its descendants are."""
@@ -155,3 +159,30 @@ def host(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Host]:
     host = Host(redis_url, tmp_path, namespace)
     yield host
     host.close()
+
+
+@pytest.fixture(scope="module")
+def hire(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hire]:
+    """Workers of a domain with so many slots and such settings; the same ones for all tests of the module."""
+    companies: dict[object, Company] = {}
+
+    def hire(domain: str, slots: int, **settings: str) -> Company:
+        terms = (domain, slots, *sorted(settings.items()))
+        if terms not in companies:
+            namespace = namespaces.namespace_for("company")
+            company = Company(stage.app, tmp_path_factory.mktemp("stage"), namespace, redis_url)
+            companies[terms] = company
+            company.start(domain, slots, **settings)
+        company = companies[terms]
+        stage.app.override({"redis_url": redis_url, "namespace": company.namespace}, "test")
+        return company
+
+    yield hire
+    stage.app.close()
+    left = []
+    for company in companies.values():
+        company.close()
+        with driver(redis_url) as looking:
+            left += namespaces.leaks(looking, company.namespace)
+            namespaces.remove(looking, company.namespace)
+    assert [] == left

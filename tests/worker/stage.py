@@ -1,7 +1,6 @@
 """An application whose tasks are cancelled and run for too long; they say what happens by files in `STAGE`.
 
-`heijunka worker tests.worker.stage:app -d DOMAIN --slots N`: domain "sync" runs in the main thread or in threads, "loop"
-on an event loop.
+Those of domain "sync" run in the main thread or in threads, those of "loop" on an event loop.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from heijunka import CurrentJob, Heijunka, SoftTimeout, current_job
 
-app = Heijunka("stage")
+app = Heijunka("stage", timeout="10m")
 
 LONG_S = 1_000
 
@@ -39,6 +38,7 @@ def until_cancelled() -> CurrentJob:
 
 @app.task(domain="sync")
 def heed(name: str) -> str:
+    (Path(os.environ["STAGE"]) / f"{name}-pid").write_text(str(os.getpid()))
     note(f"{name}-runs")
     until_cancelled()
     note(f"{name}-told")
@@ -95,7 +95,7 @@ def heed_by_the_loop(name: str) -> None:
 
 
 def spin() -> None:
-    while True:
+    while not current_job().cancelled:
         time.sleep(0.001)
 
 
@@ -113,8 +113,8 @@ def second_time() -> int:
     return current_job().attempt
 
 
-ONCE = {"attempts": 1, "timeout": "10m", "soft_timeout": "50ms"}
-TWICE = {"attempts": 2, "retry_base": "1ms", "retry_cap": "1ms", "timeout": "10m", "soft_timeout": "50ms"}
+ONCE = {"attempts": 1, "soft_timeout": "50ms"}
+TWICE = {"attempts": 2, "retry_base": "1ms", "retry_cap": "1ms", "soft_timeout": "50ms"}
 
 spin_sync = app.task(name="spin_sync", domain="sync", **ONCE)(spin)  # type: ignore[call-overload]
 spin_loop = app.task(name="spin_loop", domain="loop", **ONCE)(spin)  # type: ignore[call-overload]
@@ -124,12 +124,12 @@ again_sync = app.task(name="again_sync", domain="sync", **TWICE)(second_time)  #
 again_loop = app.task(name="again_loop", domain="loop", **TWICE)(second_time)  # type: ignore[call-overload]
 
 
-@app.task(domain="loop", attempts=1, timeout="10m", soft_timeout="50ms")
+@app.task(domain="loop", attempts=1, soft_timeout="50ms")
 async def aspin() -> None:
     await asyncio.sleep(LONG_S)
 
 
-@app.task(domain="loop", attempts=1, timeout="10m", soft_timeout="50ms")
+@app.task(domain="loop", attempts=1, soft_timeout="50ms")
 async def atidy() -> str:
     try:
         await asyncio.sleep(LONG_S)
@@ -138,11 +138,11 @@ async def atidy() -> str:
     return "never"
 
 
-@app.task(domain="loop", attempts=1, timeout="10m", soft_timeout="5m")
+@app.task(domain="loop", attempts=1, soft_timeout="5m")
 async def own_timeout() -> None:
     raise TimeoutError("of another kind")
 
 
-@app.task(domain="sync", timeout="10m", soft_timeout="5m")
+@app.task(domain="sync", soft_timeout="5m")
 def quick() -> str:
     return "in time"
