@@ -18,6 +18,7 @@ from heijunka.clock import spell_ms
 from heijunka.worker import crash, mortality
 from heijunka.worker.board import Board, Running
 from heijunka.worker.crash import Death, Reason
+from heijunka.worker.lastwords import last_words
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
 from heijunka.worker.marked import LOOK_FOR_MARKS, Told
@@ -264,6 +265,9 @@ class Crew:
         running, domain = worker.board.running(), worker.spec.domain
         now = time.monotonic()
         self._mourned[name] = worker.board
+        words = last_words(self._runtime.words(name))
+        if words.dump:
+            log.error("%s crashed here:\n%s", name, words.dump)
         death = crash.of(
             domain,
             name,
@@ -272,6 +276,7 @@ class Crew:
             killed_for=worker.killed_for,
             now_ns=time.monotonic_ns(),
             cancelled=self._went_on(worker, running, now),
+            words=words,
         )
         self._bury(death)
         if self._stopping and (code == UNFINISHED or running):
