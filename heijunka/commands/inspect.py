@@ -19,11 +19,11 @@ class Depths(msgspec.Struct, frozen=True):
         dead: dead letters.
         workers: registered workers.
         load: ready + suspects + running.
-        counters: enqueued; ack, done, retry, snooze, dead, release of settled attempts; cancelled; marked (cancelled
-            while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else) of what
-            dead workers held; revived (made jobs again) and purged of dead letters. They add up:
-            enqueued + revived = ack + done + dead + cancelled + buried + gone + load + scheduled, and
-            dead + buried = revived + purged + dead letters.
+        counters: enqueued; ack, done, retry (and retry_delayed: those put off), snooze, dropped, dead, release of
+            settled attempts; cancelled; marked (cancelled while a worker held them); returned, charged, buried,
+            overdue, gone (deleted by somebody else) of what dead workers held; revived (made jobs again) and purged
+            of dead letters. They add up: enqueued + revived = ack + done + dropped + dead + cancelled + buried + gone
+            + load + scheduled, and dead + buried = revived + purged + dead letters.
     """
 
     ready: dict[Priority, int]

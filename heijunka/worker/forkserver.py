@@ -241,6 +241,8 @@ def _ready(path: str, app: Any) -> Ready:
         processes=settings.processes,
         max_deliveries=settings.max_deliveries,
         keep_failure_ms=settings.keep_result_ms,
+        dead_max_age_ms=settings.dead_max_age_ms,
+        dead_max_count=settings.dead_max_count,
         embedded=settings.embedded if embedded else "",
         state_dir=str(state_directory(os.environ)) if embedded else "",
         threads=tuple(thread.name for thread in threading.enumerate() if thread is not main),

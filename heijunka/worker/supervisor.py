@@ -41,6 +41,7 @@ from heijunka.worker.order import EXIT_INTERRUPTED, EXIT_NOT_FOUND, EXIT_OK, EXI
 from heijunka.worker.promoter import Promoter
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.signals import Signals
+from heijunka.worker.trimmer import Bounds, Trimmer
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -249,6 +250,8 @@ class Supervisor:
         self._crew.staff(launcher, ready, sizes, self._order.slots or ready.slots)
         self._keeper.serve(sizes)
         self._promoter.serve(domain_keys(ready.namespace, domain) for domain in sizes)
+        bounds = Bounds(ready.dead_max_age_ms, ready.dead_max_count)
+        self._trimmer.serve((domain_keys(ready.namespace, domain) for domain in sizes), bounds)
         log.info(
             "%s serves %s with %s each, %s a process",
             self._name, ", ".join(sizes),
@@ -285,6 +288,7 @@ class Supervisor:
         self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away, estates=estates)
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
         self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
+        self._trimmer = Trimmer(Client(ready.redis_url, role="trimmer", timeout_s=ready.redis_timeout_ms / 1_000))
         self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
         self._keeper.start()
         self._promoter.start()
@@ -335,6 +339,7 @@ class Supervisor:
     def _close(self) -> None:
         if self._crew is not None:
             self._promoter.stop()
+            self._trimmer.stop()
             self._keeper.stop()
         self._nursery.release_all()
         deadline = time.monotonic() + CLOSE_S
