@@ -93,6 +93,7 @@ def spare_children() -> None:
     from heijunka.worker import mortality
 
     mortality.kill_group = lambda *_, **__: None
+    mortality.end_strays = lambda *_, **__: None
 
 
 BREAKS: Final[dict[str, Callable[[], None]]] = {
