@@ -73,6 +73,43 @@ class DomainKeys:
         return f"DomainKeys({self.namespace!r}, {self.domain!r})"
 
 
+class NamespaceKeys:
+    """The keys that an application has beside those of its domains; they share one hash tag, `{<namespace>}`.
+
+    Parameters:
+        namespace: what separates applications on one Redis, `[a-z0-9_.-]{1,64}`.
+
+    Raises:
+        InvalidName: it has other characters.
+
+    Example:
+        >>> NamespaceKeys("shop").leader
+        '{shop}:leader'
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = valid_name(namespace, "namespace")
+        self.tag = f"{{{namespace}}}:"
+        at = self.tag.__add__
+        self.leader = at("leader")
+        self.election = at("election")
+        self.supervisors = at("supervisors")
+        self.reports = at("reports")
+        self.targets = at("targets")
+        self.orders = at("orders")
+        self.attention = at("attention")
+        self.decisions = at("decisions:")
+        self.calls = at("call:")
+
+    def explained(self, domain: str) -> str:
+        """The key of the last decisions about one pool."""
+        return self.decisions + domain
+
+    def call(self, supervisor: str) -> str:
+        """The key of the bell that one supervisor waits for."""
+        return self.calls + supervisor
+
+
 @lru_cache(maxsize=1_024)
 def domain_keys(namespace: str, domain: str) -> DomainKeys:
     """The keys of a domain; the same object for the same names."""

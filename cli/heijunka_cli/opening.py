@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FLAGS: Final = ("redis_url", "namespace", "log_level", "max_jobs", "max_memory")
+FLAGS: Final = {
+    "redis_url": "--redis-url",
+    "namespace": "--namespace",
+    "log_level": "--log-level",
+    "max_jobs": "--max-jobs",
+    "max_memory": "--max-memory",
+    "host_max_workers": "--max-workers",
+}
 """Settings that commands have flags for."""
 
 
@@ -60,7 +67,7 @@ def settings_of(overrides: dict[str, Any]) -> Settings:
     """
     from heijunka.config import load_settings
 
-    return load_settings(overrides, origins={name: f"flag --{name.replace('_', '-')}" for name in overrides})
+    return load_settings(overrides, origins={name: f"flag {FLAGS[name]}" for name in overrides})
 
 
 def named(path: str | None, overrides: dict[str, Any]) -> Named:

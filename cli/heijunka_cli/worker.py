@@ -10,7 +10,11 @@ from heijunka_cli import opening
 @click.command
 @click.argument("app", required=False)
 @click.option("-d", "--domain", "domains", multiple=True, metavar="DOMAIN", help="Whose jobs to run; may be repeated.")
-@click.option("-n", "--processes", type=click.IntRange(1, 500), metavar="N", help="Worker processes of each domain.")
+@click.option(
+    "-n", "--processes", type=click.IntRange(1, 500), metavar="N", help="So many workers of each domain, always."
+)
+@click.option("--max-workers", metavar="N", help="The most that this host may have, of all domains together.")
+@click.option("--no-coordinator", is_flag=True, help="Never lead: leave it to others to size the pools.")
 @click.option("--slots", type=click.IntRange(1, 10_000), metavar="N", help="Attempts each process runs at a time.")
 @click.option("--max-jobs", metavar="N", help="Replace each process after this many jobs.")
 @click.option("--max-memory", metavar="SIZE", help="Replace each process between jobs from this much memory on.")
@@ -25,6 +29,8 @@ def worker(
     app: str | None,
     domains: tuple[str, ...],
     processes: int | None,
+    max_workers: str | None,
+    no_coordinator: bool,
     slots: int | None,
     max_jobs: str | None,
     max_memory: str | None,
@@ -37,7 +43,8 @@ def worker(
     """Run the jobs of an application.
 
     APP is its path, such as shop.tasks:app; it may be left out when the setting `app` names one. Without
-    -d, all domains that the application declares are served.
+    -d, all domains that the application declares are served. Without -n, the pools of the domains grow and shrink with
+    their load.
 
     TERM and INT stop it when running jobs have ended or the grace is over, a second INT at once. TSTP lets
     workers pull no more until CONT, HUP loads the code anew, TTIN prints stacks.
@@ -46,9 +53,11 @@ def worker(
     was left unfinished and goes back to the queue. 130: it was interrupted twice.
     """
     flags = opening.overrides_of(
-        redis_url=redis_url, namespace=namespace, log_level=log_level, max_jobs=max_jobs, max_memory=max_memory
-    )
+        redis_url=redis_url, namespace=namespace, log_level=log_level, max_jobs=max_jobs, max_memory=max_memory,
+        host_max_workers=max_workers,
+    )  # fmt: skip
     named = opening.named(app, flags)
+    from heijunka.coordinator import Candidate
     from heijunka.worker.supervisor import Supervisor
     from heijunka_cli import logs
 
@@ -60,6 +69,7 @@ def worker(
         slots=slots,
         burst=burst,
         allow_eviction=allow_eviction,
+        coordinator=None if no_coordinator else Candidate,
         overrides=named.overrides,
         functions={"logs": f"{logs.__name__}:{logs.set_up.__name__}"},
     )

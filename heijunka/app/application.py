@@ -269,7 +269,14 @@ class Heijunka(Connected):
         """What operators do to its domains, such as `app.control.dead`."""
         from heijunka.control.control import Control
 
-        return Control(self.connections.client, self.keys, self._tasks, max_payload=self.max_payload)
+        return Control(
+            self.connections.client,
+            self.keys,
+            self._tasks,
+            max_payload=self.max_payload,
+            namespace=self.namespace,
+            domains=self.domains,
+        )
 
     def send(self, outgoing: Sequence[Outgoing]) -> int:
         """Enqueue jobs of one domain in one call; tasks do this.

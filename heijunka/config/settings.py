@@ -127,7 +127,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         or_none(whole(0, 1_000_000_000)),
         "How many dead letters each domain keeps; the oldest go first. With none, all of them.",
     ] = None
-    processes: Annotated[int, whole(1, 500), "Worker processes of each domain."] = 2
+    processes: Annotated[
+        int,
+        whole(1, 500),
+        "Worker processes of each domain that a supervisor begins with; from there they follow the coordinator.",
+    ] = 2
+    min_workers: Annotated[int, whole(0, 10_000), "The fewest workers of a domain's pool, over all hosts."] = 2
+    max_workers: Annotated[int, whole(1, 10_000), "The most workers of a domain's pool, over all hosts."] = 50
+    host_max_workers: Annotated[
+        int,
+        whole(1, 500),
+        "The most workers of one supervisor, of all its domains together.",
+    ] = 50
     slots: Annotated[int, whole(1, 10_000), "Attempts that one worker process runs at a time."] = 1
     max_jobs: Annotated[
         int,

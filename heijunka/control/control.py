@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from heijunka.broker.client import Client
 from heijunka.control.dead import DeadLetters
+from heijunka.control.pools import PoolsOf
 from heijunka.control.tasks import KnownTask
 from heijunka.keys import DomainKeys
 
@@ -16,6 +17,8 @@ class Control:
     Parameters:
         client: executes commands.
         keys: the keys of a domain by its name.
+        namespace: of the application.
+        domains: that it declares.
         tasks: the application's tasks by name; without any, arguments are neither typed nor checked.
         max_payload: the most bytes that the encoded arguments of a call may take.
 
@@ -30,10 +33,18 @@ class Control:
         tasks: Mapping[str, KnownTask],
         *,
         max_payload: int,
+        namespace: str,
+        domains: tuple[str, ...] = (),
     ) -> None:
         self._client, self._keys, self._tasks, self._max_payload = client, keys, tasks, max_payload
+        self._namespace, self._domains = namespace, domains
 
     @property
     def dead(self) -> DeadLetters:
         """The dead letters."""
         return DeadLetters(self._client, self._keys, self._tasks, max_payload=self._max_payload)
+
+    @property
+    def pools(self) -> PoolsOf:
+        """The pools of workers."""
+        return PoolsOf(self._client, self._keys, self._namespace, self._domains)

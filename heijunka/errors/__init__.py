@@ -50,6 +50,8 @@ with `from`.
     │   ├── ServerNotStarted
     │   └── ServerRefused           it does not start in production surroundings
     ├── WorkerError
+    │   ├── MaxWorkersReached       a pool may not have more
+    │   ├── MinWorkersReached
     │   └── NotInJob
     └── ScriptSourceError           a file in lua/ breaks its contract
 
@@ -123,7 +125,7 @@ from heijunka.errors.steer import (
     Steer,
 )
 from heijunka.errors.wire import UndecodableArguments, UndecodableJob, WireError
-from heijunka.errors.worker import NotInJob, WorkerError
+from heijunka.errors.worker import MaxWorkersReached, MinWorkersReached, NotInJob, WorkerError
 
 __all__ = [
     "AppError",
@@ -143,6 +145,8 @@ __all__ = [
     "JobError",
     "JobFailed",
     "JobNotFound",
+    "MaxWorkersReached",
+    "MinWorkersReached",
     "NotEncodable",
     "NotInJob",
     "PayloadTooLarge",

@@ -11,3 +11,17 @@ class WorkerError(HeijunkaError):
 
 class NotInJob(WorkerError):
     """No job is running here."""
+
+
+class MaxWorkersReached(WorkerError):
+    """The pool may not have more workers."""
+
+    domain: str
+    limit: int
+
+
+class MinWorkersReached(WorkerError):
+    """The pool may not have fewer workers."""
+
+    domain: str
+    limit: int

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from heijunka.clock import spell_ms
+from heijunka.commands import PoolReport
 from heijunka.counted import counted
 from heijunka.worker import crash, mortality
 from heijunka.worker.board import Board, Running
+from heijunka.worker.books import Books
 from heijunka.worker.crash import Death, Reason
 from heijunka.worker.lastwords import last_words
 from heijunka.worker.launcher import Launcher
@@ -59,6 +61,9 @@ class Crew:
         self._waistline = Waistline(0)
         self._quiet = self._stopping = False
         self._told: dict[str, Told] = {}
+        self._served = frozenset[str]()
+        self._wanted: dict[str, int] = {}
+        self._books: dict[str, Books] = {}
         self.unfinished = False
 
     # -- what the supervisor asks ---------------------------------------------------------------
@@ -76,12 +81,27 @@ class Crew:
     @property
     def finished(self) -> bool:
         """Whether no worker lives and none is to follow."""
-        return not self._workers and (self._stopping or all(place.closed for place in self._places()))
+        nobody_follows = self._burst and all(place.closed for place in self._places())
+        return not self._workers and (self._stopping or nobody_follows)
 
     def roster(self) -> Mapping[str, Sequence[str]]:
         """Ids of the living workers by domain."""
         return {
             domain: tuple(name for name, (_, worker) in self._workers.items() if worker.spec.domain == domain)
+            for domain in self._pools
+        }
+
+    def serves(self, domain: str) -> bool:
+        """Whether workers of this pool are started here."""
+        return domain in self._served
+
+    def pools(self) -> dict[str, PoolReport]:
+        """What there is of each pool, and what it has done."""
+        now_ns = time.monotonic_ns()
+        return {
+            domain: self._books[domain].report(
+                [worker for _, worker in self._workers.values() if worker.spec.domain == domain], self._slots, now_ns
+            )
             for domain in self._pools
         }
 
@@ -102,8 +122,28 @@ class Crew:
         """
         self._launcher, self._ready, self._slots = launcher, ready, slots
         self._waistline = Waistline(ready.max_memory)
+        self._served = frozenset(sizes)
         for domain in {*self._pools, *sizes}:
-            self._resize(domain, sizes.get(domain, 0))
+            wanted = self._wanted.get(domain, sizes[domain]) if domain in sizes else 0
+            surplus = self._resize(domain, wanted)
+            self._tell_to_stop([worker for worker in surplus if not worker.stopping], time.monotonic())
+
+    def adjust(self, sizes: Mapping[str, int]) -> None:
+        """Let pools grow and shrink: whoever goes pulls no more and finishes what it runs, however long that takes.
+
+        Parameters:
+            sizes: processes by domain; other pools stay as they are.
+        """
+        for domain, size in sizes.items():
+            if domain in self._served and not self._stopping:
+                before = sum(not place.closed for place in self._pools[domain])
+                self._wanted[domain] = size
+                for worker in self._resize(domain, size):
+                    if not worker.ordered and not worker.board.retirement_wished:
+                        worker.board.wish_retirement()
+                        self._tell([worker], signal.SIGCONT)
+                if size != before:
+                    log.info("%s: %s has %s here, before %d", self._name, domain, counted(size, "worker"), before)
 
     def hear(self, message: Message) -> None:
         """What a fork server says of a worker."""
@@ -237,9 +277,11 @@ class Crew:
 
     def _look(self, worker: Worker, now: float, now_ns: int) -> None:
         if not worker.joined and worker.board.joined:
-            worker.joined = True
+            worker.joined, worker.joined_ns = True, now_ns
             if self._quiet:  # it may not have been listening when the others were told
                 self._tell_wish([worker])
+            elif worker.board.retirement_wished:
+                self._tell([worker], signal.SIGCONT)
         if worker.killed_for is not None:
             return
         if worker.kill_at is not None and now >= worker.kill_at:
@@ -283,6 +325,7 @@ class Crew:
         running, domain = worker.board.running(), worker.spec.domain
         now = time.monotonic()
         self._mourned[name] = worker.board
+        self._books[domain].close(worker, time.monotonic_ns())
         words = last_words(self._runtime.words(name))
         if words.dump:
             log.error("%s crashed here:\n%s", name, words.dump)
@@ -310,13 +353,14 @@ class Crew:
 
     # -- all of them ----------------------------------------------------------------------------
 
-    def _resize(self, domain: str, size: int) -> None:
+    def _resize(self, domain: str, size: int) -> list[Worker]:
+        """Open and close places; the workers that are too many."""
         places = self._pools.setdefault(domain, [])
+        self._books.setdefault(domain, Books())
         places += (Place(self._name, domain, number) for number in range(len(places) + 1, size + 1))
         for place in places:
             place.closed = place.number > size
-        surplus = [place.worker for place in places[size:] if place.worker is not None]
-        self._tell_to_stop([worker for worker in surplus if not worker.stopping], time.monotonic())
+        return [place.worker for place in places[size:] if place.worker is not None]
 
     def _roll(self, now: float) -> None:
         """Replace workers of older fork servers, each only when everyone else is up."""

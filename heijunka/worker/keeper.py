@@ -22,6 +22,7 @@ import msgspec
 from heijunka import commands
 from heijunka.broker.client import Channel
 from heijunka.broker.conversation import Patience
+from heijunka.broker.outage import SPOILT, Outage
 from heijunka.clock import Milliseconds
 from heijunka.commands import Recovered
 from heijunka.counted import counted
@@ -31,7 +32,6 @@ from heijunka.worker import crash
 from heijunka.worker.crash import Death
 from heijunka.worker.doubt import Doubt, Sight
 from heijunka.worker.estate import Estates
-from heijunka.worker.outage import SPOILT, Outage
 
 log: Final = logging.getLogger("heijunka.worker")
 

@@ -62,6 +62,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         cancel_grace_ms: how long an attempt may go on after its job was cancelled, ms.
         max_jobs: after how many jobs a worker retires; 0 for never.
         max_memory: from how many bytes on a worker retires; 0 for never.
+        min_workers, max_workers: of each pool, over all hosts.
+        host_max_workers: of all pools together, on this host.
     """
 
     namespace: str
@@ -84,6 +86,9 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     cancel_grace_ms: int = 5_000
     max_jobs: int = 0
     max_memory: int = 0
+    min_workers: int = 2
+    max_workers: int = 50
+    host_max_workers: int = 50
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -31,17 +31,19 @@ class Worker:
         born: when it was asked for, by the monotonic clock, in seconds.
         pid: its process; 0 until it is forked.
         joined: whether it got as far as pulling jobs.
+        joined_ns: when that was seen, by CLOCK_MONOTONIC; 0 before.
         stopping: whether it was told to stop.
         kill_at: when it is killed if it still lives; None for never.
         killed_for: why we killed it, if we did.
     """
 
-    __slots__ = ("board", "born", "joined", "kill_at", "killed_for", "launcher", "pid", "spec", "stopping")
+    __slots__ = ("board", "born", "joined", "joined_ns", "kill_at", "killed_for", "launcher", "pid", "spec", "stopping")
 
     def __init__(self, spec: WorkerSpec, board: Board, launcher: Launcher, born: float) -> None:
         self.spec, self.board, self.launcher, self.born = spec, board, launcher, born
         self.pid = 0
         self.joined = self.stopping = False
+        self.joined_ns = 0
         self.kill_at: float | None = None
         self.killed_for: Reason | None = None
 

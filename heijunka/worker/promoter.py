@@ -15,10 +15,10 @@ from typing import Final
 from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.broker.conversation import Patience
+from heijunka.broker.outage import SPOILT, Outage
 from heijunka.errors import HeijunkaError
 from heijunka.keys import DomainKeys
 from heijunka.worker.marked import marked
-from heijunka.worker.outage import SPOILT, Outage
 
 LONGEST_WAIT_S: Final = 0.9
 """A ring wakes one of several promoters; the others look by themselves after this. A job that is cancelled while it

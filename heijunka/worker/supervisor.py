@@ -16,23 +16,25 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from heijunka.broker.client import Client
+from heijunka.commands import Report
 from heijunka.config import did_you_mean
 from heijunka.control.health import require_fit
 from heijunka.counted import counted
 from heijunka.errors import HeijunkaError
-from heijunka.keys import domain_keys
+from heijunka.keys import NamespaceKeys, domain_keys
 from heijunka.server import STATE_DIRECTORY, EmbeddedServer, Upkeep
 from heijunka.worker import mortality
 from heijunka.worker.crash import ending
 from heijunka.worker.crew import UNFINISHED, Crew
 from heijunka.worker.estate import Estates, owner_of
+from heijunka.worker.follower import REPORT_EVERY_S, Follower
 from heijunka.worker.keeper import Keeper, Terms
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Failed, Ready, Start
@@ -56,16 +58,32 @@ _SIGNALS: Final = (
 )  # fmt: skip
 
 
+class Companion(Protocol):
+    """A thread that lives as long as the supervisor, beside its work."""
+
+    def start(self) -> None:
+        """Start the thread."""
+
+    def stop(self) -> None:
+        """Tell the thread to end."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the thread has ended; whether it has within `timeout_s`."""
+        ...
+
+
 class Supervisor:
     """Runs the workers of one application on this host.
 
     Parameters:
         app_path: `package.module:attribute` of the application.
         domains: whose jobs to run; None for all that the application declares.
-        processes: workers per domain; None for what the settings say.
+        processes: workers per domain, whatever the leader finds right; None to begin with what the settings say and
+            to follow the leader from there.
         slots: attempts each runs at a time; None for what the settings say.
         burst: whether to end when there is nothing to do.
         allow_eviction: whether to run on a Redis that may delete jobs when it is full.
+        coordinator: makes who would lead from Redis's URL and the namespace; None for nobody.
         overrides: settings given on the command line, by name.
         functions: other ways to load the application, to be a worker and to log (`load`, `run`, `logs`: see `Start`).
 
@@ -83,6 +101,7 @@ class Supervisor:
         slots: int | None = None,
         burst: bool = False,
         allow_eviction: bool = False,
+        coordinator: Callable[..., Companion] | None = None,
         overrides: Mapping[str, Any] | None = None,
         functions: Mapping[str, str] | None = None,
     ) -> None:
@@ -92,6 +111,9 @@ class Supervisor:
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
         self._cancelled: SimpleQueue[tuple[str, Mapping[bytes, int]]] = SimpleQueue()
+        self._targets: SimpleQueue[Mapping[str, int]] = SimpleQueue()
+        self._report_at = 0.0
+        self._coordinator, self._companions = coordinator, list[Companion]()
         self._crew: Crew | None = None
         self._upkeep: Upkeep | None = None
         self._terms: Ready
@@ -146,12 +168,28 @@ class Supervisor:
         with contextlib.suppress(Empty):
             while True:
                 crew.cancel(*self._cancelled.get_nowait(), now)
+        with contextlib.suppress(Empty):
+            while True:
+                crew.adjust(self._targets.get_nowait())
+                self._report_at = 0.0
         crew.tick(now)
+        if now >= self._report_at and not self._order.burst:
+            self._follower.report = self._reported(crew)
+            self._report_at = now + REPORT_EVERY_S / 2
         self._keeper.roster = crew.roster()
         self._set_quiet(crew)
         self._nursery.release_idle(crew.parents())
         if crew.finished:
             self._leave(crew, now)
+
+    def _reported(self, crew: Crew) -> Report:
+        terms, fixed = self._terms, self._order.processes is not None
+        pools = {
+            domain: msgspec.structs.replace(pool, least=terms.min_workers, most=terms.max_workers, fixed=fixed)
+            for domain, pool in crew.pools().items()
+            if crew.serves(domain)
+        }
+        return Report(self._name, os.getpid(), terms.host_max_workers, pools)
 
     def _leave(self, crew: Crew, now: float) -> None:
         if self._leave_by is None:
@@ -183,6 +221,8 @@ class Supervisor:
                 self._crew.show_stacks()
 
     def _stop(self, *, at_once: bool) -> None:
+        for companion in self._companions:  # who leads hands over at once, and nobody counts on us any more
+            companion.stop()
         if self._crew is None:
             self._code = EXIT_INTERRUPTED if at_once else EXIT_OK
         elif at_once and not self._at_once:
@@ -290,8 +330,22 @@ class Supervisor:
         self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
         self._trimmer = Trimmer(Client(ready.redis_url, role="trimmer", timeout_s=ready.redis_timeout_ms / 1_000))
         self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
+        timeout_s = ready.redis_timeout_ms / 1_000
+        namespace = NamespaceKeys(ready.namespace)
+        following = Client(ready.redis_url, role="follower", timeout_s=timeout_s)
+        told = self._note_targets if self._order.processes is None else lambda _: None
+        self._follower = Follower(following, namespace, self._name, told=told, away=away)
         self._keeper.start()
         self._promoter.start()
+        if not self._order.burst:
+            self._companions.append(self._follower)
+            if self._coordinator is not None:
+                candidate = self._coordinator(
+                    ready.redis_url, ready.namespace, name=self._name, timeout_s=timeout_s, away=away
+                )
+                self._companions.append(candidate)
+        for companion in self._companions:
+            companion.start()
         return None
 
     def _note_buried(self, worker: str) -> None:
@@ -300,6 +354,10 @@ class Supervisor:
 
     def _note_cancelled(self, domain: str, marked: Mapping[bytes, int]) -> None:
         self._cancelled.put((domain, marked))
+        self._signals.wake()
+
+    def _note_targets(self, wanted: Mapping[str, int]) -> None:
+        self._targets.put(wanted)
         self._signals.wake()
 
     def _refused(self, launcher: Launcher, failed: Failed) -> None:
@@ -341,6 +399,8 @@ class Supervisor:
             self._promoter.stop()
             self._trimmer.stop()
             self._keeper.stop()
+        for companion in self._companions:
+            companion.stop()
         self._nursery.release_all()
         deadline = time.monotonic() + CLOSE_S
         self._nursery.reap(self._orphan_ended)
@@ -351,6 +411,8 @@ class Supervisor:
         self._nursery.kill()
         if self._crew is not None:
             self._keeper.join(CLOSE_S)
+        for companion in self._companions:
+            companion.join(CLOSE_S)
         if self._upkeep is not None:
             with contextlib.suppress(HeijunkaError, OSError):  # whoever uses it next ends it
                 self._upkeep.end()

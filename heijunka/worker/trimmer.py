@@ -16,11 +16,11 @@ import msgspec
 
 from heijunka.broker.client import Client
 from heijunka.broker.conversation import Patience
+from heijunka.broker.outage import SPOILT, Outage
 from heijunka.commands.letters import trim
 from heijunka.counted import counted
 from heijunka.errors import HeijunkaError
 from heijunka.keys import DomainKeys
-from heijunka.worker.outage import SPOILT, Outage
 
 log: Final = logging.getLogger("heijunka.worker")
 

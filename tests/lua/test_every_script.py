@@ -17,13 +17,14 @@ from heijunka.broker.header import Slot
 from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
 from heijunka.commands.letters import Revival, amend, letters, purge, revive, trim
-from heijunka.keys import DomainKeys
+from heijunka.keys import DomainKeys, NamespaceKeys
 from tests.lua import rules
 
 INCLUDES = sorted(path.stem for path in (scripts.folder() / "include").glob("*.lua"))
 TESTS = Path(__file__).parent / "scripts"
 
 KEYS = DomainKeys("shop", "payment")
+SHARED = NamespaceKeys("shop")
 ENTRY = commands.Entry(source=2, id=b"1-0", job=b"blob", priority="h")
 JOB_ID = bytes(16)
 TTL = Milliseconds(15_000)
@@ -60,6 +61,14 @@ CALLS: list[Command[Any]] = [
     purge(KEYS, ["1-0", "2-0"]),
     revive(KEYS, [Revival("1-0", "h", b"blob"), Revival("2-0", "n@500", b"blob")]),
     trim(KEYS, age_ms=1, keep=1),
+    commands.lead(SHARED, "host", ttl=TTL),
+    commands.resign(SHARED, "host", 1),
+    commands.report(SHARED, "host", commands.Report("host", 1, 50), ttl=TTL),
+    commands.withdraw(SHARED, "host"),
+    commands.order(SHARED, "payment", commands.Order(3)),
+    commands.target(SHARED, "host", 1, "payment", commands.Target(2), calls=["host", "other"]),
+    commands.fleet(SHARED),
+    commands.oldest(KEYS),
 ]
 SESSION = KEYS.sessions + "caller"
 
@@ -78,7 +87,7 @@ def whole(command: Command[Any]) -> tuple[list[str], list[Any]]:
 def key_called(name: str) -> object:
     """The key that a contract means by a name, None when the name means any."""
     known = {f"{priority}": ready for priority, ready in zip(("high", "normal", "low"), KEYS.ready, strict=True)}
-    return {**vars(KEYS), **known, "session": SESSION}.get(name)
+    return {**vars(SHARED), **vars(KEYS), **known, "session": SESSION}.get(name)
 
 
 # -- with its body -------------------------------------------------------------------------------

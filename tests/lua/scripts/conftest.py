@@ -9,13 +9,16 @@ import fakeredis
 import msgspec
 import pytest
 
+from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.broker.command import Command, Reply
 from heijunka.broker.conversation import Patience
-from heijunka.keys import DomainKeys
+from heijunka.clock import Milliseconds
+from heijunka.keys import DomainKeys, NamespaceKeys
 from tests.fixtures.fake import Executor, FakeClient
 from tests.fixtures.seed import Seed
 from tests.fixtures.server import Driver, driver
+from tests.lua.scripts import fleets
 
 R = TypeVar("R")
 
@@ -74,3 +77,15 @@ def heard(client: Hearing) -> list[str]:
 def seed(redis: Driver, keys: DomainKeys) -> Seed:
     """Puts the domain into a state without our scripts."""
     return Seed(redis, keys)
+
+
+@pytest.fixture
+def shared(redis: Driver, keys: DomainKeys) -> NamespaceKeys:
+    """What the domains of the test's namespace share."""
+    return NamespaceKeys(keys.namespace)
+
+
+@pytest.fixture
+def leading(client: Hearing, shared: NamespaceKeys) -> int:
+    """The term of the leader "me", who leads for ten seconds from `fleets.NOW` on."""
+    return client.execute(commands.lead(shared, "me", ttl=Milliseconds(10_000), now=fleets.NOW)).term

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from heijunka.broker.outage import Outage
 from heijunka.errors import RedisUnreachable, Unconfirmed
-from heijunka.worker.outage import Outage
 
 
 def test_a_long_outage_is_told_ever_less_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
