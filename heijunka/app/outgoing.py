@@ -52,7 +52,7 @@ def flat(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
     return words
 
 
-def accepted_ms(reply: commands.Accepted | commands.Overtaken) -> int:
+def accepted_ms(reply: commands.Accepted | commands.Refused | commands.Overtaken) -> int:
     """When Redis accepted the jobs of a call.
 
     Raises:

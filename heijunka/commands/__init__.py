@@ -1,6 +1,6 @@
 """One function per Lua script: it builds the command and says how to read the reply. No I/O."""
 
-from heijunka.commands.enqueue import Accepted, Overtaken, enqueue
+from heijunka.commands.enqueue import Accepted, Gauge, Overtaken, Refused, enqueue
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
 from heijunka.commands.promote import Promoted, promote
@@ -14,6 +14,7 @@ __all__ = [
     "Depths",
     "Entry",
     "Found",
+    "Gauge",
     "Joined",
     "Leaving",
     "Lost",
@@ -22,6 +23,7 @@ __all__ = [
     "Promoted",
     "Pulled",
     "Recovered",
+    "Refused",
     "Renewed",
     "Settled",
     "ack",
