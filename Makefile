@@ -4,6 +4,7 @@
 # VENV=.venv                      where to
 # DEPENDENCIES=lowest             runtime dependencies at their lower bounds instead of the locked versions
 # HEIJUNKA_TEST_SERVER=/path      the server binary the tests run on (default: the bundled Valkey)
+# SOAK=10m                        how long `make soak` goes on
 # ARGS="-k settle -x"             passed on to pytest, or to the benchmarks
 
 VENV ?= .venv
@@ -12,6 +13,10 @@ export VENV PYTHON DEPENDENCIES HEIJUNKA_TEST_SERVER
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+FIGURES := build/fault-figures.jsonl
+# Faults mostly wait for what they do to show; two at a time fill two cores.
+BREAK := tests/faults -n 2 --timeout 180
+SOAK ?= 10m
 # One process a core, each with a server of its own.
 PARALLEL := -n auto --maxprocesses 8 --dist worksteal
 
@@ -42,6 +47,20 @@ slow: ## run the tests that are left out of the suite for their length
 docker: ## run the suite on the current images of Redis and Valkey (needs a Docker daemon)
 	@.ci/setup test
 	@$(PYTEST) -m docker $(ARGS)
+
+faults: ## break it under load in every way there is, and write docs/fault-results.md
+	@.ci/setup test
+	@mkdir -p build && rm -f $(FIGURES)
+	@status=0; HEIJUNKA_TEST_FIGURES=$(FIGURES) $(PYTEST) $(BREAK) -m matrix $(ARGS) || status=$$?; \
+		$(BIN)/python -m tests.faults.page $(FIGURES) docs/fault-results.md && exit $$status
+
+quickfaults: ## those of the faults that continuous integration has time for
+	@.ci/setup test
+	@$(PYTEST) $(BREAK) -m "matrix and not long" $(ARGS)
+
+soak: ## random faults for SOAK at 200 jobs/s: nothing lost, everything flat
+	@.ci/setup test
+	@HEIJUNKA_TEST_SOAK=$(SOAK) $(PYTEST) tests/faults -m soak -s $(ARGS)
 
 lint: lint-python lint-layers lint-lua ## ruff, the layers' contracts, luacheck and StyLua
 

@@ -20,25 +20,36 @@ from heijunka._version import __version__
 
 if TYPE_CHECKING:
     from heijunka.app import CurrentJob, Heijunka, Job, Outgoing, current_job, task
-    from heijunka.errors import HeijunkaError, JobFailed, Reject, ResultTimeout, Retry, Snooze
+    from heijunka.errors import (
+        HeijunkaError,
+        JobCancelled,
+        JobFailed,
+        Reject,
+        ResultTimeout,
+        Retry,
+        Snooze,
+        SoftTimeout,
+    )
 
 __all__ = [
     "CurrentJob",
     "Heijunka",
     "HeijunkaError",
     "Job",
+    "JobCancelled",
     "JobFailed",
     "Outgoing",
     "Reject",
     "ResultTimeout",
     "Retry",
     "Snooze",
+    "SoftTimeout",
     "__version__",
     "current_job",
     "task",
 ]
 
-_ERRORS = {"HeijunkaError", "JobFailed", "Reject", "ResultTimeout", "Retry", "Snooze"}
+_ERRORS = {"HeijunkaError", "JobCancelled", "JobFailed", "Reject", "ResultTimeout", "Retry", "Snooze", "SoftTimeout"}
 
 
 def __getattr__(name: str) -> Any:

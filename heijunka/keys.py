@@ -56,6 +56,7 @@ class DomainKeys:
         self.limits = at("limits")
         self.room = at("room")
         self.leases = at("leases")
+        self.cancels = at("cancels")
         self.stats = at("stats")
         self.results = at("result:")
         self.sessions = at("session:")

@@ -18,6 +18,9 @@ from heijunka.errors import UndecodableJob
 
 FORMAT: Final = 1
 
+ID_IN_BLOB: Final = slice(4, 20)
+"""Where the id stands in every blob, for who need not decode it."""
+
 NOTHING: Final = msgspec.Raw(b"\xc0")
 """msgpack's nil."""
 
@@ -28,12 +31,13 @@ Span = Annotated[int, msgspec.Meta(ge=0, le=10 * 366 * 86_400_000)]
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "timeout_ms": "t", "attempts": "n", "keep_result_ms": "k", "priority": "p",
+    "timeout_ms": "t", "soft_timeout_ms": "s", "attempts": "n", "keep_result_ms": "k", "priority": "p",
 }):  # fmt: skip
     """What one call asked for that differs from its task.
 
     Attributes:
         timeout_ms: how long an attempt may run.
+        soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often it is tried at most.
         keep_result_ms: how long its result is kept; 0 for not at all.
         priority: "high", "normal" or "low".
@@ -43,6 +47,25 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     attempts: Count | None = None
     keep_result_ms: Span | None = None
     priority: str | None = None
+    soft_timeout_ms: Span | None = None
+
+
+class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One attempt that failed, as it travels with its job; `current_job().errors` has the last ten.
+
+    Attributes:
+        attempt: its number, from 1. A retry from the dead letters begins again at 1.
+        error_type: the exception's class, with its module unless it is built in.
+        message: the exception's text, cut to 200 characters.
+        worker: who ran it, or "".
+        at_ms: when it failed, ms since the epoch by the worker's wall clock.
+    """
+
+    attempt: int
+    error_type: str = ""
+    message: str = ""
+    worker: str = ""
+    at_ms: int = 0
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -56,6 +79,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
         attempt: the number of the attempt this blob is for, from 1.
         deadline_ms: the moment after which it must not start, ms since the epoch, or None.
         options: what differs from the task, or None.
+        errors: of its last attempts, the oldest first. It is not written as long as there is none.
     """
 
     version: int
@@ -65,6 +89,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempt: Count = 1
     deadline_ms: int | None = None
     options: Options | None = None
+    errors: tuple[FailedAttempt, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -122,8 +147,15 @@ _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no msgpack, or nothing sensible."""
 
 
-_BEFORE_ID: Final = _encode(Job(FORMAT, bytes(16), "", NOTHING))[:4]
+_UNFAILED: Final = bytes([0x90 + len(Job.__struct_fields__) - 1])
+"""How the blob of a job begins whose attempts never failed: an array without the last field."""
+_BEFORE_ID: Final = _UNFAILED + _encode(Job(FORMAT, bytes(16), "", NOTHING))[1:4]
 _FIRST: Final = _encode(1)
+
+ERRORS_KEPT: Final = 10
+"""Failed attempts that travel with a job."""
+_MESSAGE_CHARS: Final = 200
+_TYPE_CHARS: Final = 100
 
 _VERSION_7: Final = 0x7 << 76 | 0b10 << 62
 _RANDOM: Final = (1 << 76) - 1 ^ 0b11 << 62
@@ -164,7 +196,25 @@ def id_ms(job_id: bytes) -> int:
 
 def encode_job(job: Job) -> bytes:
     """A job's blob."""
-    return _encode(job)
+    encoded = _encode(job)
+    return encoded if job.errors else _UNFAILED + encoded[1:-1]
+
+
+def with_error(
+    errors: tuple[FailedAttempt, ...], attempt: int, *, error_type: str, message: str, worker: str, at_ms: int
+) -> tuple[FailedAttempt, ...]:
+    """A job's errors with one more; the oldest goes when there are more than ten.
+
+    Parameters:
+        errors: so far.
+        attempt: the number of the attempt that failed.
+        error_type: the exception's class.
+        message: the exception's text, of any length.
+        worker: who ran it.
+        at_ms: when it failed, by the worker's wall clock.
+    """
+    latest = FailedAttempt(attempt, _short(error_type, _TYPE_CHARS), _short(message, _MESSAGE_CHARS), worker, at_ms)
+    return (*errors, latest)[-ERRORS_KEPT:]
 
 
 class Envelope:
@@ -234,12 +284,17 @@ def decode_end(record: bytes) -> Result | Failure:
 
 
 def _printable(end: Result | Failure) -> dict[str, str]:
-    """Its texts, as UTF-8 can have them: half a surrogate pair, say from a file's name, is spelled out."""
-    return {
-        name: text.encode(errors="backslashreplace").decode()
-        for name, text in msgspec.structs.asdict(end).items()
-        if isinstance(text, str)
-    }
+    """Its texts, as UTF-8 can have them."""
+    return {name: _spelled_out(text) for name, text in msgspec.structs.asdict(end).items() if isinstance(text, str)}
+
+
+def _spelled_out(text: str) -> str:
+    """Half a surrogate pair, say from a file's name, spelled out."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _short(text: str, most: int) -> str:
+    return _spelled_out(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def raw(encoded: bytes) -> msgspec.Raw:

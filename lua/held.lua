@@ -1,7 +1,8 @@
--- held: tell a worker what it holds, so that a pull whose reply was lost costs nothing.
+-- held: tell a worker what it holds, so that a pull whose reply was lost costs nothing. Marks are told as in pull.
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
--- KEYS[2..8] sources stream  the domain's streams in pull order
+-- KEYS[2] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[3..9] sources stream  the domain's streams in pull order
 -- ARGV[1] worker     str
 -- ARGV[2] count      int     jobs of each source at most
 -- Returns {"jobs", entries...} | {"lost"}
@@ -9,9 +10,10 @@
 -- Flags   allow-oom
 
 -- @include group
+-- @include marks
 
-local workers = KEYS[1]
-local sources = { unpack(KEYS, 2, 8) }
+local workers, cancels = KEYS[1], KEYS[2]
+local sources = { unpack(KEYS, 3, 9) }
 local worker, count = ARGV[1], ARGV[2]
 
 if not redis.call('ZSCORE', workers, worker) then
@@ -25,6 +27,7 @@ for place, stream in ipairs(sources) do
       return got
     end
   elseif got and #got[1][2] > 0 then
+    tell_marks(cancels, got[1][2])
     reply[#reply + 1] = place
     reply[#reply + 1] = got[1][2]
   end

@@ -1,11 +1,13 @@
 -- pull: take the next jobs of a domain, higher priorities first, and remember who holds them.
 -- A suspect (a job whose worker died while running it) is only given to a worker that is alone with it;
--- the others are told that one waits, by an empty list of source 1.
+-- the others are told that one waits, by an empty list of source 1. Jobs that were cancelled while somebody held
+-- them come with a field m: they are to be ended, not run.
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
 -- KEYS[2] bell       list    wakes one idle worker
--- KEYS[3] suspects   stream  jobs that were running when their worker died
--- KEYS[4..9] sources stream  the other streams in pull order
+-- KEYS[3] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[4] suspects   stream  jobs that were running when their worker died
+-- KEYS[5..10] sources stream the other streams in pull order
 -- ARGV[1] worker     str
 -- ARGV[2] count      int     jobs at most
 -- ARGV[3] alone      flag    1 when the worker holds nothing
@@ -14,10 +16,11 @@
 -- Flags   allow-oom
 
 -- @include group
+-- @include marks
 -- @include ring
 
-local workers, bell, suspects = KEYS[1], KEYS[2], KEYS[3]
-local sources = { unpack(KEYS, 4, 9) }
+local workers, bell, cancels, suspects = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local sources = { unpack(KEYS, 5, 10) }
 local worker, count, alone = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 
 local quiet = silent(bell)
@@ -29,6 +32,9 @@ local function read(stream, most)
   local got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
   if got and got.err and string.find(got.err, 'NOGROUP', 1, true) then
     got = found({ stream }) or redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
+  end
+  if got and not got.err then
+    tell_marks(cancels, got[1][2])
   end
   return got
 end

@@ -9,9 +9,10 @@
 -- KEYS[5] scheduled zset    jobs by due ms
 -- KEYS[6] dead      stream  dead letters
 -- KEYS[7] results   prefix  results by job id; a record of the death goes, for the job is alive
--- KEYS[8] high      stream  ready jobs
--- KEYS[9] normal    stream  ready jobs
--- KEYS[10] low      stream  ready jobs
+-- KEYS[8] cancels   zset    ids of marked jobs; a mark of the death goes too
+-- KEYS[9] high      stream  ready jobs
+-- KEYS[10] normal   stream  ready jobs
+-- KEYS[11] low      stream  ready jobs
 -- ARGV[1] seq       int     the caller's number for this call
 -- ARGV[2] now       int     ms, 0 for the server's clock
 -- ARGV[3..] letters letter str, where str, job bytes
@@ -26,8 +27,8 @@
 -- @include sound
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local dead, results = KEYS[6], KEYS[7]
-local ready = { h = KEYS[8], n = KEYS[9], l = KEYS[10] }
+local dead, results, cancels = KEYS[6], KEYS[7], KEYS[8]
+local ready = { h = KEYS[9], n = KEYS[10], l = KEYS[11] }
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -50,7 +51,7 @@ for i = 3, #ARGV, 3 do
   placed[#placed + 1] = { ARGV[i], letter, due, job }
 end
 sound('XLEN', ready)
-sound('ZCARD', { scheduled })
+sound('ZCARD', { scheduled, cancels })
 sound('LLEN', { bell, wake })
 sound('HLEN', { stats })
 
@@ -62,6 +63,7 @@ for index, it in ipairs(placed) do
   else
     revived = revived + 1
     redis.call('DEL', results .. id_text(job))
+    redis.call('ZREM', cancels, string.sub(job, 5, 20))
     if due then
       redis.call('ZADD', scheduled, due, letter .. job)
       ring(wake)

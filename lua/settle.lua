@@ -8,12 +8,14 @@
 -- KEYS[5] scheduled  zset    jobs by due ms
 -- KEYS[6] dead       stream  dead letters
 -- KEYS[7] results    prefix  results by job id
--- KEYS[8..14] sources stream the domain's streams in pull order
+-- KEYS[8] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[9..15] sources stream the domain's streams in pull order
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
 -- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry... | "done" source entry id ttl result
 --                            | "retry", "snooze" source entry where job
 --                            | "dead" source entry id ttl failure job reason | "release" source entry
+--                            | "cancelled" source entry id ttl record marked
 -- Returns {"settled", fenced...} | {"replayed", fenced...} | {"stale"}
 -- Cost    O(outcomes), O(log scheduled) for each retry
 -- Flags   allow-oom
@@ -28,8 +30,8 @@
 -- @include effects
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local dead, results = KEYS[6], KEYS[7]
-local sources = { unpack(KEYS, 8, 14) }
+local dead, results, cancels = KEYS[6], KEYS[7], KEYS[8]
+local sources = { unpack(KEYS, 9, 15) }
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -45,6 +47,7 @@ end
 
 local runs, touched, used = outcomes(3, sources)
 sound('HLEN', { stats })
+sound('ZCARD', { cancels })
 sound('XLEN', touched)
 if used.dead then
   sound('XLEN', { dead })
@@ -56,7 +59,7 @@ if used.retry or used.snooze or used.release then
 end
 
 local HOME = { 1, 2, 2, 4, 4, 6, 6 } -- where a released entry goes back to, by source
-local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake }
+local to = { results = results, scheduled = scheduled, dead = dead, bell = bell, wake = wake, cancels = cancels }
 to.ready = { h = sources[3], n = sources[5], l = sources[7] }
 local effect, counted, answer, fenced = effects(to, now), {}, { 'settled' }, {}
 

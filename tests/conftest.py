@@ -44,7 +44,7 @@ def fresh_server() -> Iterator[Callable[..., Server]]:
     def start(**options: str) -> Server:
         if RUNNING in os.environ:
             pytest.skip(f"the server at {RUNNING} is not ours to stop or reconfigure")
-        started.append(Server(**options))
+        started.append(Server(popen=None, **options))
         started[-1].start()
         return started[-1]
 

@@ -64,6 +64,40 @@ def test_a_first_attempt_put_together_from_prepared_bytes_is_what_encoding_it_gi
     assert wire.encode_job(wire.Job(wire.FORMAT, job_id, task, wire.raw(encoded), 1, deadline_ms, options)) == sealed
 
 
+def test_the_errors_of_attempts_travel_with_the_job_and_cost_others_nothing() -> None:
+    job = wire.Job(wire.FORMAT, wire.new_id(), "charge", wire.raw(b"\x81\xa1a\x01"), 3, None, wire.Options(attempts=9))
+    errors = wire.with_error((), 2, error_type="ConnectionError", message="no route", worker="w1", at_ms=7)
+
+    failed = wire.encode_job(msgspec.structs.replace(job, errors=errors))
+
+    assert (wire.FailedAttempt(2, "ConnectionError", "no route", "w1", 7),) == wire.decode_job(failed).errors
+    assert () == wire.decode_job(wire.encode_job(job)).errors
+    fields = msgspec.msgpack.decode(wire.encode_job(job))
+    assert [wire.FORMAT, job.id, "charge", {"a": 1}, 3, None, {"n": 9}] == fields
+
+
+@given(messages=st.lists(st.text(st.characters(), max_size=500), max_size=14), error_type=st.text(max_size=300))
+def test_the_last_ten_errors_are_kept_each_cut_to_what_is_small(messages: list[str], error_type: str) -> None:
+    errors: tuple[wire.FailedAttempt, ...] = ()
+    for attempt, message in enumerate(messages, 1):
+        errors = wire.with_error(errors, attempt, error_type=error_type, message=message, worker="w1", at_ms=attempt)
+
+    blob = wire.encode_job(wire.Job(wire.FORMAT, wire.new_id(), "charge", wire.NOTHING, 15, errors=errors))
+
+    assert errors == wire.decode_job(blob).errors
+    assert list(range(1, len(messages) + 1))[-10:] == [error.attempt for error in errors]
+    assert all(len(error.message) <= 2_000 and len(error.error_type) <= 1_000 for error in errors)
+    assert len(blob) < 14_000
+
+
+def test_half_a_surrogate_pair_in_an_error_costs_no_job() -> None:
+    errors = wire.with_error((), 1, error_type="OSError", message="no file \udcff", worker="w1", at_ms=1)
+
+    blob = wire.encode_job(wire.Job(wire.FORMAT, wire.new_id(), "charge", wire.NOTHING, 2, errors=errors))
+
+    assert "no file \\udcff" == wire.decode_job(blob).errors[0].message
+
+
 def test_scripts_find_the_id_at_its_place_in_every_blob() -> None:
     job_id = wire.new_id()
 

@@ -23,6 +23,7 @@ COMPLETION: Final = "_HEIJUNKA_COMPLETE"
 SUMMARIES: Final = {
     "worker": "Run the jobs of an application.",
     "enqueue": "Enqueue one call of a task.",
+    "cancel": "Cancel jobs that wait or run.",
     "dlq": "Look at dead letters, retry, change or purge them.",
     "doctor": "Look for what would keep jobs from running.",
     "config": "Look at the settings.",

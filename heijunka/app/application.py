@@ -18,8 +18,10 @@ from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
 from heijunka.config import did_you_mean
 from heijunka.counted import counted
 from heijunka.errors import DuplicateTask, UnknownTask
+from heijunka.wire import id_bytes
 
 if TYPE_CHECKING:
+    from heijunka.app.jobbyid import JobById
     from heijunka.control.control import Control
 
 P = ParamSpec("P")
@@ -81,6 +83,7 @@ class Heijunka(Connected):
                 - domain: what the work is about, `[a-z0-9_.-]{1,64}`; "default" when left out.
                 - priority: "high", "normal" or "low" within the domain.
                 - timeout: how long an attempt may run.
+                - soft_timeout: after which `SoftTimeout` is raised in it; None for never.
                 - attempts: how often a job is tried at most, 1 to 1,000.
                 - retry_base: upper bound of the pause before the second attempt; it doubles with each.
                 - retry_cap: longest such bound.
@@ -218,6 +221,26 @@ class Heijunka(Connected):
         if name in self._tasks:
             return self._tasks[name]
         raise UnknownTask(f"{self.name} has no task {name!r}", hint=did_you_mean(name, self._tasks), task=name)
+
+    def job(self, job_id: str) -> JobById:
+        """A handle of a job by its id, e.g. from a log, whatever its task. See also `task.job`.
+
+        Parameters:
+            job_id: as `job.id` gives it.
+
+        Returns:
+            What can cancel the job and tell where it is.
+
+        Raises:
+            ValueError: the text is no job id.
+
+        Example:
+            >>> app.job("018f2c3e-0000-7000-8000-000000000001").cancel()  # doctest: +SKIP
+            'cancelled'
+        """
+        from heijunka.app.jobbyid import JobById
+
+        return JobById(self, id_bytes(job_id))
 
     def register(self, task: BaseTask[Any, Any]) -> None:
         """Add a task; `task` does this.

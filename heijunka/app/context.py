@@ -6,6 +6,7 @@ makes it known to code that is called far below the task, in threads and corouti
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ import msgspec
 
 from heijunka import wire
 from heijunka.clock import moment
+from heijunka.commands.pull import Entry
 from heijunka.errors import NotInJob
 from heijunka.keys import Priority
 
@@ -29,6 +31,7 @@ class CurrentJob(msgspec.Struct, eq=False):
         worker: the id of the worker that runs it.
         args: positional arguments, decoded.
         kwargs: keyword arguments, decoded.
+        was_told: whether its task was told that the job is cancelled; see `cancelled`.
 
     Example:
         >>> @app.task
@@ -45,7 +48,10 @@ class CurrentJob(msgspec.Struct, eq=False):
     worker: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    _entry: Entry | None = None
+    _cancels: Collection[tuple[int, bytes]] = ()
     _extra: dict[str, Any] | None = None
+    was_told: bool = False
 
     @property
     def id(self) -> str:
@@ -71,6 +77,30 @@ class CurrentJob(msgspec.Struct, eq=False):
     def deadline(self) -> datetime | None:
         """The moment after which the job must not start any more."""
         return None if self._job.deadline_ms is None else moment(self._job.deadline_ms)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled the job. A task that runs for long asks now and then, and returns if so.
+
+        A job whose task was told here ends as cancelled, whatever it returns.
+
+        Example:
+            >>> for row in rows:  # doctest: +SKIP
+            ...     if current_job().cancelled:
+            ...         return
+        """
+        entry = self._entry
+        if self._cancels and entry is not None and (entry.source, entry.id) in self._cancels:
+            self.was_told = True
+        return self.was_told
+
+    @property
+    def errors(self) -> tuple[wire.FailedAttempt, ...]:
+        """Its last ten attempts that failed, the oldest first.
+
+        Those before a retry from the dead letters are among them; attempts that a worker's death cut short are not.
+        """
+        return self._job.errors
 
     @property
     def extra(self) -> dict[str, Any]:

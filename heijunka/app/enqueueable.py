@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpac
 
 from heijunka import wire
 from heijunka.app.job import Job
-from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options
+from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options, require_order
 from heijunka.app.outgoing import Outgoing
 from heijunka.app.signature import Signature
 from heijunka.commands.enqueue import where
@@ -214,14 +214,19 @@ class Enqueueable(Generic[P, R]):
     def _jobs(self, outgoing: Sequence[Outgoing], accepted_ms: Iterable[int]) -> list[Job[R]]:
         return [Job(self, one.job_id, at_ms) for one, at_ms in zip(outgoing, accepted_ms, strict=True)]
 
-    @cached_property
+    @property
     def keeps_results(self) -> bool:
         """Whether the results of its jobs are kept for who waits for them."""
+        return self.keep_result_ms > 0
+
+    @cached_property
+    def keep_result_ms(self) -> int:
+        """How long the results of its jobs are kept; 0 for not at all."""
         asked = self.call.options.keep_result_ms if self.call.options is not None else None
-        for keep_ms in (asked, self.task_options.keep_result_ms, self.app.settings.keep_result_ms):
+        for keep_ms in (asked, self.task_options.keep_result_ms):
             if keep_ms is not None:
-                return keep_ms > 0
-        return False
+                return keep_ms
+        return self.app.settings.keep_result_ms
 
 
 class BaseTask(Enqueueable[P, R]):
@@ -250,6 +255,7 @@ class BaseTask(Enqueueable[P, R]):
                 - at: the moment before which it must not start, an aware datetime; excludes `delay`.
                 - deadline: after that long, or after that moment, it must not start any more.
                 - timeout: how long an attempt may run.
+                - soft_timeout: after which `SoftTimeout` is raised in it; None for never.
                 - attempts: how often it is tried at most, 1 to 1,000.
                 - keep_result: how long its result is kept; None for not at all.
 
@@ -263,7 +269,14 @@ class BaseTask(Enqueueable[P, R]):
         Example:
             >>> charge.options(priority="low", delay="5m").enqueue(order, amount)  # doctest: +SKIP
         """
-        return Enqueueable(self.app, self.name, self.task_options, self.signature, call_options(**given))
+        call, task = call_options(**given), self.task_options
+        if call.options is not None:
+            asked = call.options
+            require_order(
+                task.soft_timeout_ms if asked.soft_timeout_ms is None else asked.soft_timeout_ms,
+                task.timeout_ms if asked.timeout_ms is None else asked.timeout_ms,
+            )
+        return Enqueueable(self.app, self.name, task, self.signature, call)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} of {self.app.name}>"

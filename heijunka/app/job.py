@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from heijunka import wire
-from heijunka.errors import JobFailed, ResultNotKept, ResultTimeout
+from heijunka.errors import JobCancelled, JobFailed, ResultNotKept, ResultTimeout
 
 if TYPE_CHECKING:
+    from heijunka.app.cancel import Cancellation
     from heijunka.app.enqueueable import Enqueueable
     from heijunka.app.locate import Place
 
@@ -59,7 +60,7 @@ class Job(Generic[R]):
             What it returned, decoded into the type that the task's function is annotated with.
 
         Raises:
-            JobFailed: it ended without a result, with the remote error.
+            JobFailed: it ended without a result, with the remote error; JobCancelled if somebody cancelled it.
             ResultTimeout: it has not ended in time, or its result is not kept any more.
             ResultNotKept: its task keeps no results.
             BrokerError: Redis cannot be reached.
@@ -134,6 +135,48 @@ class Job(Generic[R]):
         aclient = (await app.connections.opened()).aclient
         return await alocated(aclient, app.keys(self.domain), self._id, self.accepted_ms)
 
+    def cancel(self) -> Cancellation:
+        """Cancel the job, wherever it is. It may be called again at any time.
+
+        A job that nobody runs ends at once. One that runs is told within a second: `current_job().cancelled` becomes
+        True, and a coroutine is cancelled. If it goes on for longer than `cancel_grace`, its process is killed.
+
+        Returns:
+            "cancelled", "cancelling", "ended" or "unknown"; see `heijunka.app.cancel.Cancellation`.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+
+        Example:
+            >>> job.cancel()  # doctest: +SKIP
+            'cancelled'
+        """
+        from heijunka.app.cancel import cancelled
+
+        app = self._call.app
+        known = {"accepted_ms": self.accepted_ms, "keep_ms": self._call.keep_result_ms}
+        return cancelled(app.connections.client, app.keys(self.domain), self._id, **known)
+
+    async def acancel(self) -> Cancellation:
+        """Cancel the job, wherever it is. See `cancel`.
+
+        Returns:
+            What became of it, as `cancel` does.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+
+        Example:
+            >>> await job.acancel()  # doctest: +SKIP
+            'cancelling'
+        """
+        from heijunka.app.cancel import acancelled
+
+        app = self._call.app
+        known = {"accepted_ms": self.accepted_ms, "keep_ms": self._call.keep_result_ms}
+        aclient = (await app.connections.opened()).aclient
+        return await acancelled(aclient, app.keys(self.domain), self._id, **known)
+
     @property
     def _key(self) -> str:
         return self._call.app.keys(self.domain).result(self.id)
@@ -148,7 +191,8 @@ class Job(Generic[R]):
         end = wire.decode_end(record)
         if isinstance(end, wire.Failure):
             what = " ".join(f"{end.error_type or 'no error'}: {end.message}".split())
-            raise JobFailed(
+            kind = JobCancelled if end.reason == "cancelled" else JobFailed
+            raise kind(
                 f"{self.task} {self.id} failed ({end.reason}): {what}",
                 job_id=self.id,
                 reason=end.reason,

@@ -76,7 +76,7 @@ def locate(keys: DomainKeys, job_id: bytes, accepted_ms: int | None = None) -> G
     Raises:
         UndecodableJob: the record of its end cannot be read.
     """
-    start = "-" if accepted_ms is None else f"{max(0, accepted_ms - CLOCK_DOUBT_MS)}-0"
+    start = earliest_entry(accepted_ms)
     record = yield ends(keys, job_id, limit=0)  # no more than a GET, and most jobs asked about have ended
     if isinstance(record, Ended):
         return _ended(record)
@@ -85,6 +85,11 @@ def locate(keys: DomainKeys, job_id: bytes, accepted_ms: int | None = None) -> G
         if place is not None:
             return place
     return UNKNOWN
+
+
+def earliest_entry(accepted_ms: int | None) -> str:
+    """The entry id from which on a job can be that was accepted at this moment (ms); None looks at everything."""
+    return "-" if accepted_ms is None else f"{max(0, accepted_ms - CLOCK_DOUBT_MS)}-0"
 
 
 def located(client: Client, keys: DomainKeys, job_id: bytes, accepted_ms: int | None = None) -> Place:
@@ -120,7 +125,7 @@ async def alocated(client: AsyncClient, keys: DomainKeys, job_id: bytes, accepte
 
 
 def _looked_for(keys: DomainKeys, job_id: bytes, start: str) -> Steps:
-    for look in (_among_scheduled, _among_sources, _among_ends):
+    for look in (_among_scheduled, _among_sources, among_ends):
         place = yield from look(keys, job_id, start)
         if place is not None:
             return place
@@ -151,7 +156,8 @@ def _among_sources(keys: DomainKeys, job_id: bytes, start: str) -> Steps:
     return None
 
 
-def _among_ends(keys: DomainKeys, job_id: bytes, start: str) -> Steps:
+def among_ends(keys: DomainKeys, job_id: bytes, start: str) -> Steps:
+    """The end of a job, by its record or its dead letter."""
     while True:
         seen = yield ends(keys, job_id, start=start, limit=AT_ONCE)
         if isinstance(seen, Ended):

@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict, Unpack
 import msgspec
 
 from heijunka import wire
-from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms
+from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms, spell_ms
 from heijunka.errors import InvalidName, InvalidOption
 from heijunka.keys import PRIORITIES, Priority, valid_name
 
@@ -36,6 +36,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
         domain: what its work is about.
         priority: of its jobs within the domain.
         timeout_ms: how long an attempt may run.
+        soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often a job is tried at most.
         retry_base_ms: upper bound of the pause before the second attempt; it doubles with each.
         retry_cap_ms: longest such bound.
@@ -46,6 +47,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     domain: str = DEFAULT_DOMAIN
     priority: Priority = "normal"
     timeout_ms: int | None = None
+    soft_timeout_ms: int | None = None
     attempts: int | None = None
     retry_base_ms: int | None = None
     retry_cap_ms: int | None = None
@@ -61,6 +63,7 @@ class TaskKeywords(TypedDict, total=False):
         domain: what the work is about, `[a-z0-9_.-]{1,64}`.
         priority: "high", "normal" or "low".
         timeout: how long an attempt may run (seconds, or text such as "5m").
+        soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often a job is tried at most, 1 to 1,000.
         retry_base: upper bound of the pause before the second attempt; doubles with each.
         retry_cap: longest such bound.
@@ -72,6 +75,7 @@ class TaskKeywords(TypedDict, total=False):
     domain: str
     priority: Priority
     timeout: Duration
+    soft_timeout: Duration | None
     attempts: int
     retry_base: Duration
     retry_cap: Duration
@@ -88,6 +92,7 @@ class CallKeywords(TypedDict, total=False):
         at: the moment before which it must not start, an aware datetime.
         deadline: after that long, or after that moment, it must not start any more.
         timeout: how long an attempt may run.
+        soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
     """
@@ -97,6 +102,7 @@ class CallKeywords(TypedDict, total=False):
     at: datetime
     deadline: Duration | datetime
     timeout: Duration
+    soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
 
@@ -132,16 +138,19 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         InvalidOption: a value is out of its range.
     """
     known_options(given, TaskKeywords, "@task")
-    return TaskOptions(
+    asked = TaskOptions(
         domain=valid_name(given.get("domain", DEFAULT_DOMAIN), "domain"),
         priority=_priority(given.get("priority", "normal")),
         timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
+        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
         attempts=_attempts(given.get("attempts")),
         retry_base_ms=_positive_ms(given.get("retry_base"), "retry_base"),
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         no_retry_on=_exceptions(given.get("no_retry_on", ())),
     )
+    require_order(asked.soft_timeout_ms, asked.timeout_ms)
+    return asked
 
 
 def call_options(**given: Unpack[CallKeywords]) -> Call:
@@ -157,10 +166,12 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         raise InvalidOption("delay and at exclude each other", option="delay")
     travels = wire.Options(
         timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
+        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
         attempts=_attempts(given.get("attempts")),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         priority=None if priority is None else _priority(priority),
     )
+    require_order(travels.soft_timeout_ms, travels.timeout_ms)
     delay_ms = duration_ms(given.get("delay", 0), option="delay")
     deadline_in_ms = None if deadline is None or isinstance(deadline, datetime) else _deadline(deadline)
     if deadline_in_ms is not None and deadline_in_ms <= delay_ms:
@@ -177,6 +188,20 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
         options=None if travels == wire.Options() else travels,
     )
+
+
+def require_order(soft_ms: int | None, timeout_ms: int | None) -> None:
+    """Refuse a soft timeout that would never come, because the timeout ends the attempt before.
+
+    Raises:
+        InvalidOption: both are known, and the soft timeout is not shorter.
+    """
+    if soft_ms and timeout_ms and soft_ms >= timeout_ms:
+        raise InvalidOption(
+            f"a soft_timeout of {spell_ms(soft_ms)} would never come: the timeout is {spell_ms(timeout_ms)}",
+            hint="make the soft_timeout shorter than the timeout, or None",
+            option="soft_timeout",
+        )
 
 
 def known_options(given: Mapping[str, object], known: type, where: str) -> None:
@@ -222,6 +247,12 @@ def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:
     if ms == 0:
         raise InvalidOption(f"{option} must be more than 0", option=option)
     return ms
+
+
+def _soft_ms(value: Duration | Unset | None) -> int | None:
+    if isinstance(value, Unset):
+        return None
+    return _positive_ms(value, "soft_timeout") or 0
 
 
 def _deadline(value: Duration) -> Milliseconds:

@@ -19,7 +19,7 @@ import hiredis
 
 from heijunka.broker import scripts
 from heijunka.broker.command import Argument, Command
-from heijunka.broker.faults import Again, Unsent, again, unconfirmed, wrapped
+from heijunka.broker.faults import Again, Unsent, again, broken, unconfirmed, wrapped
 
 R = TypeVar("R")
 
@@ -64,12 +64,20 @@ class Patience:
     Parameters:
         seconds: in all; None for ever.
         told: told of every failed try that is going to be repeated, so that a long wait is not a silent one.
+        breaks: how often in a row the connection may break under a call that was sent; None for ever. What Redis
+            refuses to read it answers by hanging up, each time.
     """
 
-    __slots__ = ("_until", "told")
+    __slots__ = ("_until", "breaks", "told")
 
-    def __init__(self, seconds: float | None, *, told: Callable[[Exception], None] = lambda _: None) -> None:
-        self.told = told
+    def __init__(
+        self,
+        seconds: float | None,
+        *,
+        told: Callable[[Exception], None] = lambda _: None,
+        breaks: int | None = None,
+    ) -> None:
+        self.told, self.breaks = told, breaks
         self._until = None if seconds is None else time.monotonic() + seconds
 
     def end_in(self, seconds: float) -> None:
@@ -93,7 +101,7 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
     """
     script = scripts.load(command.script)
     message = pack(command, script, session)
-    pauses, loads, doubtful = 0, 0, False
+    pauses, loads, doubtful, breaks = 0, 0, False, 0
     while True:
         reply = yield message
         if not isinstance(reply, Exception):
@@ -109,7 +117,8 @@ def talk(command: Command[R], session: Session, patience: Patience, url: str) ->
         if verdict is Again.UNKNOWN:
             doubtful = command.sessions is not None
             verdict = verdict if command.repeatable else Again.NEVER
-        if verdict is Again.NEVER or patience.over():
+        breaks = breaks + 1 if broken(reply) else 0
+        if verdict is Again.NEVER or patience.over() or breaks == patience.breaks:
             session.renew()
             error = wrapped(reply, url, script)
             raise (unconfirmed(error) if doubtful else error) from _cause(reply)

@@ -66,6 +66,11 @@ def again(error: Exception) -> Again:
     return Again.UNKNOWN
 
 
+def broken(error: Exception) -> bool:
+    """Whether the connection broke under a call that was sent. A call without an answer in time is none."""
+    return again(error) is Again.UNKNOWN and not isinstance(error, driver.TimeoutError)
+
+
 def wrapped(error: Exception, url: str, script: Script | None) -> errors.HeijunkaError:
     """Our error for one of the driver's.
 

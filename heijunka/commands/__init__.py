@@ -1,12 +1,17 @@
 """One function per Lua script: it builds the command and says how to read the reply. No I/O."""
 
+<<<<<<< HEAD
 from heijunka.commands.enqueue import Accepted, Gauge, Overtaken, Refused, enqueue
+=======
+from heijunka.commands.cancel import Marks, Spot, cancel, marks
+from heijunka.commands.enqueue import Accepted, Overtaken, enqueue
+>>>>>>> main
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
 from heijunka.commands.promote import Promoted, promote
 from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
 from heijunka.commands.recover import Recovered, recover
-from heijunka.commands.settle import Settled, ack, dead, done, release, retry, settle, snooze
+from heijunka.commands.settle import Settled, ack, cancelled, dead, done, release, retry, settle, snooze
 
 __all__ = [
     "Absent",
@@ -18,6 +23,7 @@ __all__ = [
     "Joined",
     "Leaving",
     "Lost",
+    "Marks",
     "More",
     "Overtaken",
     "Promoted",
@@ -26,7 +32,10 @@ __all__ = [
     "Refused",
     "Renewed",
     "Settled",
+    "Spot",
     "ack",
+    "cancel",
+    "cancelled",
     "dead",
     "depths",
     "done",
@@ -35,6 +44,7 @@ __all__ = [
     "join",
     "lapsed",
     "leave",
+    "marks",
     "promote",
     "pull",
     "recover",

@@ -19,10 +19,11 @@ class Depths(msgspec.Struct, frozen=True):
         dead: dead letters.
         workers: registered workers.
         load: ready + suspects + running.
-        counters: enqueued; ack, done, retry, snooze, dead, release of settled attempts; returned, charged, buried,
-            overdue, gone (deleted by somebody else) of what dead workers held; revived (made jobs again) and
-            purged of dead letters. They add up: enqueued + revived = ack + done + dead + buried + gone + load
-            + scheduled, and dead + buried = revived + purged + dead letters.
+        counters: enqueued; ack, done, retry, snooze, dead, release of settled attempts; cancelled; marked (cancelled
+            while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else) of what
+            dead workers held; revived (made jobs again) and purged of dead letters. They add up:
+            enqueued + revived = ack + done + dead + cancelled + buried + gone + load + scheduled, and
+            dead + buried = revived + purged + dead letters.
     """
 
     ready: dict[Priority, int]
@@ -45,10 +46,12 @@ class Found(msgspec.Struct, frozen=True):
     Attributes:
         at: its entry id, or its due moment (ms) among scheduled jobs.
         held: whether a worker holds it.
+        member: what it is among scheduled jobs; empty elsewhere.
     """
 
     at: str | int
     held: bool = False
+    member: bytes = b""
 
 
 class More(msgspec.Struct, frozen=True):
@@ -110,4 +113,6 @@ def _sought(reply: Reply) -> Found | More | Absent:
     if reply[0] == b"absent":
         return Absent()
     at = reply[1].decode() if isinstance(reply[1], bytes) else reply[1]
-    return More(at) if reply[0] == b"more" else Found(at, bool(reply[2]) if isinstance(reply[2], int) else False)
+    if reply[0] == b"more":
+        return More(at)
+    return Found(at, bool(reply[2])) if isinstance(reply[2], int) else Found(at, member=reply[2])

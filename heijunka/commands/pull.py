@@ -7,8 +7,11 @@ import msgspec
 from heijunka.broker.command import Command, Reply
 from heijunka.keys import SUSPECTS, DomainKeys
 
-PRIORITY_LETTERS = ("", "", "h", "h", "n", "n", "l", "l")
-"""The priority's letter by source, from 1; suspects carry theirs in the entry."""
+PRIORITY_LETTERS = ("", "n", "h", "h", "n", "n", "l", "l")
+"""The priority's letter by source, from 1; suspects carry theirs in the entry, or somebody else wrote them."""
+
+_LETTERS = frozenset({b"h", b"n", b"l"})
+_DIGITS = 6
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -21,6 +24,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         priority: "h", "n" or "l".
         deliveries: how often a worker died while running it.
         overdue: whether its last attempt outlived its limit and is still to be settled as failed.
+        marked: whether it was cancelled while somebody held it, and is to be ended instead of run.
     """
 
     source: int
@@ -29,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     priority: str
     deliveries: int = 0
     overdue: bool = False
+    marked: bool = False
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -54,7 +59,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
     """
     return Command(
         "pull",
-        keys=(keys.workers, keys.bell, *keys.sources),
+        keys=(keys.workers, keys.bell, keys.cancels, *keys.sources),
         args=(worker, count, 1 if alone else 0),
         read=_read,
         repeatable=False,
@@ -63,7 +68,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
 
 def held(keys: DomainKeys, worker: str, *, count: int) -> Command[Pulled | Lost]:
     """What `worker` holds by Redis's account, up to `count` jobs of each source."""
-    return Command("held", keys=(keys.workers, *keys.sources), args=(worker, count), read=_read)
+    return Command("held", keys=(keys.workers, keys.cancels, *keys.sources), args=(worker, count), read=_read)
 
 
 def _read(reply: Reply) -> Pulled | Lost:
@@ -82,14 +87,23 @@ def _read(reply: Reply) -> Pulled | Lost:
                 entries.append(Entry(source, entry_id, fields[1], letter))
             else:
                 named = dict(zip(fields[::2], fields[1::2], strict=True))
-                entries.append(
-                    Entry(
-                        source,
-                        entry_id,
-                        named[b"j"],
-                        named[b"p"].decode() if b"p" in named else letter,
-                        int(named.get(b"d", 0)),
-                        overdue=b"o" in named,
-                    )
-                )
+                entries.append(_with_more(source, entry_id, named, letter))
     return Pulled(entries, suspects)
+
+
+def _with_more(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str) -> Entry:
+    """An entry with more fields than its job.
+
+    Whoever may write to a stream may have written anything: what makes no sense must not end the worker, since the
+    next one would be given it too. An entry without a job is one that cannot be decoded.
+    """
+    own, deliveries = named.get(b"p", b""), named.get(b"d", b"")
+    return Entry(
+        source,
+        entry_id,
+        named.get(b"j", b""),
+        own.decode() if own in _LETTERS else letter,
+        int(deliveries) if deliveries.isdigit() and len(deliveries) <= _DIGITS else 0,
+        overdue=b"o" in named,
+        marked=b"m" in named,
+    )

@@ -10,6 +10,7 @@ from heijunka.broker.command import Argument, Command, Reply
 from heijunka.clock import SERVER_CLOCK, Milliseconds
 from heijunka.commands.pull import Entry
 from heijunka.keys import DomainKeys
+from heijunka.wire import id_text
 
 Outcome = tuple[Argument, ...]
 
@@ -53,6 +54,11 @@ def dead(entry: Entry, job_id: str, *, keep_ms: int, failure: bytes, reason: str
     return ("dead", entry.source, entry.id, job_id, keep_ms, failure, job, reason)
 
 
+def cancelled(entry: Entry, job_id: bytes, *, keep_ms: int, record: bytes) -> Outcome:
+    """The job was cancelled and ends here; tell who waits for its result, and keep the record for `keep_ms`."""
+    return ("cancelled", entry.source, entry.id, id_text(job_id), keep_ms, record, job_id)
+
+
 def release(entry: Entry) -> Outcome:
     """Give the job back unstarted and uncharged."""
     return ("release", entry.source, entry.id)
@@ -75,7 +81,7 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
             acks = len(args) - 2
     return Command(
         "settle",
-        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, *keys.sources),
+        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels, *keys.sources),
         args=args,
         read=_read,
         sessions=keys.sessions,

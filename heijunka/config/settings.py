@@ -80,6 +80,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "How long results are kept. With none, not at all.",
     ] = 600_000
     timeout_ms: Annotated[int, duration(least="1ms", most="30d"), "How long one attempt may run."] = 30_000
+    soft_timeout_ms: Annotated[
+        int,
+        or_none(duration(least="1ms", most="30d"), none=0),
+        "How long one attempt may run before `SoftTimeout` is raised in its task; shorter than `timeout`. "
+        "With none, it is not.",
+    ] = 0
+    cancel_grace_ms: Annotated[
+        int,
+        duration(least="0s", most="1d"),
+        "How long an attempt may go on after it was told that its job is cancelled, before its process is killed.",
+    ] = 5_000
     attempts: Annotated[
         int,
         whole(1, 1_000),

@@ -98,6 +98,22 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return "" if self.failure is None else self.failure.message
 
     @cached_property
+    def errors(self) -> tuple[wire.FailedAttempt, ...]:
+        """Its last ten attempts that failed, the oldest first; the one that ended it is the last."""
+        before = () if self.job is None else self.job.errors
+        last = self.failure
+        if last is None or not last.error_type:  # it was not an attempt that ended it
+            return before
+        return wire.with_error(
+            before,
+            self.attempt,
+            error_type=last.error_type,
+            message=last.message,
+            worker=last.worker,
+            at_ms=last.at_ms,
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
         """The same for letters that died of the same; see `heijunka.control.fingerprint`."""
         trace = "" if self.failure is None else self.failure.traceback
@@ -125,6 +141,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
         Keys:
             failure: the record of its last attempt, or None.
+            errors: its last ten attempts that failed, the oldest first.
             notes: its changes.
             deadline_ms, options: of the job, where it has them.
             arguments: by name, as `heijunka.control.plain` writes them; None when they cannot be read.
@@ -134,6 +151,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {
             **self.summary(),
             "failure": _fields(self.failure),
+            "errors": [_fields(error) for error in self.errors],
             "notes": [_fields(note) for note in self.notes],
             "deadline_ms": None if job is None else job.deadline_ms,
             "options": None if job is None else _fields(job.options),
@@ -149,7 +167,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return None
 
     def fresh(self, due_ms: int) -> bytes:
-        """The job with its attempts all before it.
+        """The job with its attempts all before it, and with the errors of those behind it.
 
         A deadline that would have passed is dropped: who retries a job that expired means it to run. A job that
         cannot be decoded stays as it is; a worker of another version may know its format.
@@ -162,7 +180,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         deadline_ms = self.job.deadline_ms
         if deadline_ms is not None and deadline_ms <= due_ms:
             deadline_ms = None
-        return wire.encode_job(msgspec.structs.replace(self.job, attempt=1, deadline_ms=deadline_ms))
+        job = msgspec.structs.replace(self.job, attempt=1, deadline_ms=deadline_ms, errors=self.errors)
+        return wire.encode_job(job)
 
 
 def read_letter(domain: str, stored: Stored) -> Letter:

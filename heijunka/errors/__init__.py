@@ -25,8 +25,10 @@ with `from`.
     │   └── UndecodableArguments
     ├── JobError                    about one job
     │   ├── JobFailed
+    │   │   └── JobCancelled        somebody cancelled it
     │   ├── JobNotFound
     │   ├── AttemptTimeout          (also a TimeoutError)
+    │   ├── SoftTimeout             (also a TimeoutError) raised in a task that runs too long
     │   ├── ResultTimeout           (also a TimeoutError)
     │   └── ResultNotKept
     ├── BrokerError                 Redis
@@ -92,11 +94,13 @@ from heijunka.errors.enqueueing import (
 )
 from heijunka.errors.jobs import (
     AttemptTimeout,
+    JobCancelled,
     JobError,
     JobFailed,
     JobNotFound,
     ResultNotKept,
     ResultTimeout,
+    SoftTimeout,
 )
 from heijunka.errors.server import (
     ServerBinaryNotFound,
@@ -135,6 +139,7 @@ __all__ = [
     "InvalidName",
     "InvalidOption",
     "InvalidSetting",
+    "JobCancelled",
     "JobError",
     "JobFailed",
     "JobNotFound",
@@ -162,6 +167,7 @@ __all__ = [
     "ServerNotStarted",
     "ServerRefused",
     "Snooze",
+    "SoftTimeout",
     "Steer",
     "Unconfirmed",
     "UndecodableArguments",

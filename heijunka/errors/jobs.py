@@ -33,6 +33,17 @@ class JobFailed(JobError):
     traceback: str
 
 
+class JobCancelled(JobFailed):
+    """The job was cancelled.
+
+    Example:
+        >>> try:
+        ...     job.result(timeout=5)  # doctest: +SKIP
+        ... except JobCancelled as cancelled:
+        ...     print(cancelled.job_id, "was cancelled")
+    """
+
+
 class JobNotFound(JobError):
     """No trace of the job is left in Redis."""
 
@@ -43,6 +54,20 @@ class AttemptTimeout(JobError, TimeoutError):
     """An attempt ran longer than its timeout."""
 
     job_id: str
+
+
+class SoftTimeout(JobError, TimeoutError):
+    """The attempt ran longer than its soft_timeout.
+
+    It is raised in the task itself, which may catch it, put things in order and return. Let through, it is an
+    exception like any other: the job is retried, or dead-lettered as "timeout" after its last attempt.
+
+    Example:
+        >>> try:
+        ...     report(rows)  # doctest: +SKIP
+        ... except SoftTimeout:
+        ...     save_what_there_is()
+    """
 
 
 class ResultTimeout(JobError, TimeoutError):

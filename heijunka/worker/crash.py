@@ -17,8 +17,9 @@ from heijunka.clock import spell_ms, wall_ms
 from heijunka.wire import FORMAT, Failure, encode_end
 from heijunka.worker.board import Running
 
-Reason = Literal["timeout", "stop"]
-"""Why we kill a worker: an attempt outlived its limit, or it did not stop in time."""
+Reason = Literal["timeout", "stop", "cancel"]
+"""Why we kill a worker: an attempt outlived its limit, it did not stop in time, or an attempt went on although its job
+was cancelled."""
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -44,7 +45,14 @@ class Death(msgspec.Struct, frozen=True):
 
 
 def of(
-    domain: str, worker: str, code: int, *, running: Sequence[Running], killed_for: Reason | None, now_ns: int
+    domain: str,
+    worker: str,
+    code: int,
+    *,
+    running: Sequence[Running],
+    killed_for: Reason | None,
+    now_ns: int,
+    cancelled: Sequence[Running] = (),
 ) -> Death:
     """The death of a worker whose process we saw end.
 
@@ -55,7 +63,13 @@ def of(
         running: what its board shows.
         killed_for: why we killed it, if we did.
         now_ns: by CLOCK_MONOTONIC.
+        cancelled: what of that went on although its job was cancelled.
     """
+    if killed_for == "cancel":
+        # Whoever pulls an overdue job settles its attempt, and is told that the job is marked.
+        how = "was killed because an attempt went on after its job was cancelled"
+        failure = _failure("poison", "WorkerDied", f"{worker} {how}", worker)
+        return Death(domain, worker, how, (), failure, overdue=_entries(cancelled))
     if killed_for == "timeout":
         return _timed_out(domain, worker, [attempt for attempt in running if attempt.overdue(now_ns)])
     if killed_for == "stop":

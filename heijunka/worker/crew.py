@@ -16,10 +16,11 @@ from typing import Final
 
 from heijunka.clock import spell_ms
 from heijunka.worker import crash, mortality
-from heijunka.worker.board import Board
+from heijunka.worker.board import Board, Running
 from heijunka.worker.crash import Death, Reason
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
+from heijunka.worker.marked import LOOK_FOR_MARKS
 from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.spec import WorkerSpec
@@ -52,6 +53,7 @@ class Crew:
         self._to_show: deque[str] = deque()
         self._launcher: Launcher | None = None
         self._quiet = self._stopping = False
+        self._cancelled: dict[str, dict[bytes, float]] = {}  # since when, by domain and job
         self.unfinished = False
 
     # -- what the supervisor asks ---------------------------------------------------------------
@@ -137,6 +139,18 @@ class Crew:
         board.close()
         (self._runtime.path / f"{name}.board").unlink(missing_ok=True)
 
+    def cancel(self, domain: str, ids: Iterable[bytes], now: float) -> None:
+        """Jobs were cancelled while workers held them: make the workers look, and give them their grace.
+
+        Parameters:
+            domain: of the jobs.
+            ids: of all its jobs that are to end, those that were told before included.
+            now: by the monotonic clock, in seconds.
+        """
+        before = self._cancelled.get(domain, {})
+        self._cancelled[domain] = {job: before.get(job, now) for job in ids}
+        self._tell((worker for worker in self._living() if worker.spec.domain == domain), LOOK_FOR_MARKS)
+
     def quiet(self) -> None:
         """Make workers stop pulling. None is started meanwhile."""
         self._quiet = True
@@ -221,12 +235,29 @@ class Crew:
         if worker.kill_at is not None and now >= worker.kill_at:
             log.warning("%s did not stop in time", worker.spec.id)
             self._kill(worker, "stop")
-        elif overdue := [attempt for attempt in worker.board.running() if attempt.overdue(now_ns)]:
+            return
+        running = worker.board.running()
+        if overdue := [attempt for attempt in running if attempt.overdue(now_ns)]:
             log.warning(
                 "%s: %s outlived its limit of %s",
                 worker.spec.id, overdue[0].entry.decode(), spell_ms(overdue[0].limit_ms),
             )  # fmt: skip
             self._kill(worker, "timeout")
+        elif self._went_on(worker, running, now):
+            log.warning("%s: an attempt goes on although its job was cancelled", worker.spec.id)
+            self._kill(worker, "cancel")
+
+    def _went_on(self, worker: Worker, running: Sequence[Running], now: float) -> list[Running]:
+        """What of that goes on although its job was cancelled, for longer than it may."""
+        cancelled = self._cancelled.get(worker.spec.domain)
+        if not cancelled:
+            return []
+        told_before = now - self._ready.cancel_grace_ms / 1_000
+        return [
+            attempt
+            for attempt in running
+            if attempt.job in cancelled and max(cancelled[attempt.job], attempt.since_ns / 1e9) <= told_before
+        ]
 
     def _kill(self, worker: Worker, why: Reason) -> None:
         worker.killed_for = why
@@ -239,7 +270,15 @@ class Crew:
         running, domain = worker.board.running(), worker.spec.domain
         now = time.monotonic()
         self._mourned[name] = worker.board
-        death = crash.of(domain, name, code, running=running, killed_for=worker.killed_for, now_ns=time.monotonic_ns())
+        death = crash.of(
+            domain,
+            name,
+            code,
+            running=running,
+            killed_for=worker.killed_for,
+            now_ns=time.monotonic_ns(),
+            cancelled=self._went_on(worker, running, now),
+        )
         self._bury(death)
         if self._stopping and (code == UNFINISHED or running):
             self.unfinished = True

@@ -29,6 +29,8 @@ from heijunka.worker.spec import WorkerSpec
 log: Final = logging.getLogger("heijunka.worker")
 
 HELD_COUNT: Final = 10_000
+HELD_WITHIN_S: Final = 1.0
+"""How long a pull is waited for when somebody asks what is held: while Redis is away, a stop must not wait for it."""
 
 
 class Fetcher:
@@ -91,6 +93,15 @@ class Fetcher:
             for entry in self._inbox.drained():
                 self._settler.put(entry, commands.release(entry))
         self._inbox.close()
+
+    def held(self) -> dict[tuple[int, bytes], Entry]:
+        """What the worker holds. A pull that is under way is waited for: its jobs were perhaps taken before now."""
+        arrived = self._pulling.acquire(timeout=HELD_WITHIN_S)
+        try:
+            return self._settler.held.copy()
+        finally:
+            if arrived:
+                self._pulling.release()
 
     def join(self, timeout_s: float) -> None:
         """Wait until the thread has ended, and closed its connections."""

@@ -226,6 +226,7 @@ def _ready(path: str, app: Any) -> Ready:
         lease_ms=settings.lease_ms,
         poll_ms=settings.poll_ms,
         grace_ms=settings.grace_ms,
+        cancel_grace_ms=settings.cancel_grace_ms,
         pull_size=settings.pull_size,
         slots=settings.slots,
         processes=settings.processes,

@@ -8,6 +8,7 @@ from typing import Any
 
 from heijunka.app.context import CURRENT
 from heijunka.commands.settle import Outcome
+from heijunka.worker import soft
 from heijunka.worker.attempt import Attempt, Pipeline
 from heijunka.worker.board import Board
 from heijunka.worker.inbox import Inbox
@@ -39,6 +40,7 @@ class InlineExecutor:
     def run(self) -> None:
         """Run jobs until the inbox is closed."""
         inbox, settler, admitted = self._inbox, self._settler, self._pipeline.admitted
+        self._softly = soft.for_this_thread()
         while True:
             entry = inbox.next()
             if entry is None:
@@ -55,7 +57,12 @@ class InlineExecutor:
         since_ns = time.monotonic_ns()
         self._board.begin(self._slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns)
         try:
-            value = copy_context().run(_called, attempt)
+            if attempt.soft_ms:
+                context = copy_context()
+                context.run(CURRENT.set, attempt.current)
+                value = self._softly(context, attempt.runnable.run, attempt.current, attempt.soft_ms)
+            else:
+                value = copy_context().run(_called, attempt)
         except BaseException as error:  # noqa: BLE001 - a task may raise anything; it ends here
             outcome = self._pipeline.raised(attempt, error)
         else:

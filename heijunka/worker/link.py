@@ -57,6 +57,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         embedded: the setting `embedded`, when Redis is the embedded server; "" when one is configured.
         state_dir: where that server has its state.
         threads: names of the threads that importing the application started; they are not in workers.
+        cancel_grace_ms: how long an attempt may go on after its job was cancelled, ms.
     """
 
     namespace: str
@@ -74,6 +75,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     embedded: str = ""
     state_dir: str = ""
     threads: tuple[str, ...] = ()
+    cancel_grace_ms: int = 5_000
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

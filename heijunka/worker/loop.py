@@ -15,6 +15,7 @@ from typing import Any
 from heijunka import commands
 from heijunka.app.context import CURRENT
 from heijunka.commands.settle import Outcome
+from heijunka.worker import soft
 from heijunka.worker.attempt import Attempt, Pipeline
 from heijunka.worker.board import Board
 from heijunka.worker.inbox import Inbox
@@ -54,6 +55,7 @@ class LoopExecutor:
         self._free = list(range(slots))
         self._slots, self._lifespan = slots, lifespan
         self._attempts: dict[int, asyncio.Task[None]] = {}  # the last of each slot
+        self._under_way: list[Attempt | None] = [None] * slots
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Event
         self._threads: ThreadPoolExecutor | None = None
@@ -75,6 +77,12 @@ class LoopExecutor:
         self._cancelling = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def call_off(self) -> None:
+        """Cancel the coroutines whose jobs are in the pipeline's `cancels` now. From any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and every attempt with it
+                self._loop.call_soon_threadsafe(self._cancel_called_off)
 
     async def _run(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
@@ -116,7 +124,13 @@ class LoopExecutor:
         try:
             CURRENT.set(attempt.current)
             if attempt.runnable.is_async:
-                value = await attempt.runnable.run(attempt.current)
+                self._under_way[slot] = attempt
+                if self._pipeline.cancels and attempt.current.cancelled:  # since it was admitted
+                    raise asyncio.CancelledError  # noqa: TRY301 - as if it had been cancelled at once
+                if attempt.soft_ms:
+                    value = await soft.awaited(attempt.runnable.run, attempt.current, attempt.soft_ms)
+                else:
+                    value = await attempt.runnable.run(attempt.current)
             else:
                 value = await self._in_thread(attempt)
         except asyncio.CancelledError as error:
@@ -125,6 +139,7 @@ class LoopExecutor:
             outcome = self._pipeline.raised(attempt, error)
         else:
             outcome = self._pipeline.returned(attempt, value)
+        self._under_way[slot] = None
         spent_ns = time.monotonic_ns() - since_ns
         self._board.end(slot, spent_ns)
         self.busy_ns += spent_ns
@@ -137,9 +152,17 @@ class LoopExecutor:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="slot")
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: context.run(attempt.runnable.run, attempt.current)
-        )
+        run, current = attempt.runnable.run, attempt.current
+        call: Callable[[], Any] = partial(context.run, run, current)
+        if attempt.soft_ms:
+            call = partial(soft.in_thread, context, run, current, attempt.soft_ms)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _cancel_called_off(self) -> None:
+        for slot, attempt in enumerate(self._under_way):
+            if attempt is not None and attempt.current.cancelled:
+                self._under_way[slot] = None  # once: what it does to end in order is not interrupted
+                self._attempts[slot].cancel()
 
     def _cancel_all(self) -> None:
         for task in tuple(self._attempts.values()):

@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from queue import SimpleQueue
-from typing import Any, Final
+from queue import Empty, SimpleQueue
+from typing import Any, Final, cast
 
 from heijunka import commands
 from heijunka.app import Heijunka
@@ -27,6 +27,7 @@ from heijunka.counted import counted
 from heijunka.errors import BrokerError, DefinitionError, EnqueueError
 from heijunka.keys import domain_keys
 from heijunka.policies.pace import blended_ms, pull_size
+from heijunka.wire import ID_IN_BLOB
 from heijunka.worker.attempt import Pipeline
 from heijunka.worker.board import Board
 from heijunka.worker.fatal import essential
@@ -34,6 +35,7 @@ from heijunka.worker.fetcher import Fetcher
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.inline import InlineExecutor
 from heijunka.worker.loop import LoopExecutor
+from heijunka.worker.marked import LOOK_FOR_MARKS, marked
 from heijunka.worker.runnable import runnables
 from heijunka.worker.settler import Settler
 from heijunka.worker.spec import WorkerSpec
@@ -70,7 +72,7 @@ class WorkerProcess:
         self._app, self._spec, self._board = app, spec, board
         self._keys = domain_keys(spec.namespace, spec.domain)
         self._client = Client(spec.redis_url, role=f"worker:{spec.domain}")
-        self._orders: SimpleQueue[int] = SimpleQueue()
+        self._orders: SimpleQueue[Any] = SimpleQueue()
         self._ahead_ms = 0
         self._mean_ms: float | None = None
         self._seen = (0, 0)
@@ -83,9 +85,16 @@ class WorkerProcess:
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
         )
+        self._cancels = pipeline.cancels
+        self._failures = pipeline.failures
         on_loop = any(task.is_async for task in tasks.values())
         self._inbox = Inbox(1 if on_loop else spec.slots)
-        self._settler = Settler(self._client.channel(), self._keys, busy=lambda: len(self._inbox) > 0)
+        self._settler = Settler(
+            self._client.channel(),
+            self._keys,
+            busy=lambda: len(self._inbox) > 0,
+            keep_failure_ms=app.settings.keep_result_ms,
+        )
         self._slots: list[InlineExecutor] = []
         self._executor: InlineExecutor | ThreadExecutor | LoopExecutor
         if on_loop:
@@ -116,14 +125,16 @@ class WorkerProcess:
             self._executor.run()
         settled = self._settler.stop()
         self._fetcher.join(FAREWELL_S)
+        self._failures.flush()
         self._left()
         return EXIT_OK if settled and not self._cut_short else EXIT_UNFINISHED
 
     # -- orders ---------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT):
-            signal.signal(number, lambda signum, _frame: self._orders.put(signum))
+        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_MARKS):
+            # Not a function of Python's: in that a soft timeout could strike, and the order would be lost.
+            signal.signal(number, cast("Any", self._orders.put))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         faulthandler.register(signal.SIGTTIN, all_threads=True)
 
@@ -134,14 +145,35 @@ class WorkerProcess:
                 self._fetcher.quiet()
             elif order == signal.SIGCONT:
                 self._fetcher.resume()
+            elif order == LOOK_FOR_MARKS:
+                self._look_for_marks()
             else:
                 break
         self._fetcher.stop()
         deadline = time.monotonic() + self._spec.grace_ms / 1_000
         while self._running() and time.monotonic() < deadline:
-            time.sleep(0.02)
+            with contextlib.suppress(Empty):
+                if self._orders.get(timeout=0.02) == LOOK_FOR_MARKS:
+                    self._look_for_marks()
         if self._running():
             self._hand_back_the_rest()
+
+    def _look_for_marks(self) -> None:
+        """Jobs of this domain were cancelled: tell the attempts here that they are meant."""
+        try:
+            ids = marked(self._client.execute, self._keys)
+        except (BrokerError, EnqueueError) as error:  # what goes on for too long is killed by the supervisor
+            log.warning("%s cannot ask who was cancelled: %s", self._spec.id, error)
+            return
+        held = self._fetcher.held()
+        meant = {place for place, entry in held.items() if entry.job[ID_IN_BLOB] in ids}
+        news = len(meant - self._cancels)
+        self._cancels.intersection_update(held)
+        self._cancels.update(meant)
+        if news:
+            log.info("%s: told that it holds %s", self._spec.id, counted(news, "cancelled job"))
+        if isinstance(self._executor, LoopExecutor):
+            self._executor.call_off()
 
     def _hand_back_the_rest(self) -> None:
         """The grace is over: what still runs is cancelled where it can be, and given back in any case."""

@@ -17,10 +17,12 @@ from heijunka.broker.client import Client
 from heijunka.broker.conversation import Patience
 from heijunka.errors import HeijunkaError
 from heijunka.keys import DomainKeys
+from heijunka.worker.marked import marked
 from heijunka.worker.outage import SPOILT, Outage
 
-LONGEST_WAIT_S: Final = 1.0
-"""A ring wakes one of several promoters; should that one die, the others look by themselves after this."""
+LONGEST_WAIT_S: Final = 0.9
+"""A ring wakes one of several promoters; the others look by themselves after this. A job that is cancelled while it
+runs is noticed by the promoter of its supervisor, so within a second."""
 
 REDIS_TICK_S: Final = 0.1
 """An idle Redis ends a blocking call only at its next tick, so the last moments are waited for here."""
@@ -33,14 +35,24 @@ class Promoter:
         client: opens its channels.
         keys: of the domains.
         away: called when Redis cannot be reached; see `Outage`.
+        cancelled: told a domain and the ids of its marked jobs, when jobs were cancelled while workers held them.
     """
 
-    def __init__(self, client: Client, keys: Iterable[DomainKeys], *, away: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        keys: Iterable[DomainKeys],
+        *,
+        away: Callable[[], None] | None = None,
+        cancelled: Callable[[str, set[bytes]], None] = lambda _domain, _ids: None,
+    ) -> None:
         self._channel = client.channel()
         self._waiting = client.blocking(longest_s=LONGEST_WAIT_S)
         self._keys = tuple(keys)
         self._outage = Outage("promoter", away=away)
         self._troubles: dict[str, Outage] = {}
+        self._cancelled = cancelled
+        self._marked: dict[str, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="promoter", daemon=True)
 
@@ -85,6 +97,7 @@ class Promoter:
                 trouble = self._troubles.setdefault(domain.domain, Outage(f"promoter of {domain.domain}"))
                 try:
                     reply = self._channel.execute(commands.promote(domain), Patience(0))
+                    self._look_for_marks(domain, reply.marked)
                 except SPOILT as error:
                     trouble.failed(error)
                     continue
@@ -95,6 +108,13 @@ class Promoter:
                     earliest = min(earliest, time.monotonic() + reply.wait_ms / 1_000)
             due = more
         return max(0.0, earliest - time.monotonic())
+
+    def _look_for_marks(self, keys: DomainKeys, times: int) -> None:
+        """Tell who was cancelled, if jobs were marked since the last look; `times` counts every mark there ever was."""
+        if times == self._marked.get(keys.domain, 0):
+            return
+        self._cancelled(keys.domain, marked(lambda page: self._channel.execute(page, Patience(0)), keys))
+        self._marked[keys.domain] = times
 
     def _wait(self, keys: tuple[DomainKeys, ...], seconds: float) -> None:
         seconds_of_redis = seconds - REDIS_TICK_S

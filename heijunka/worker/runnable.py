@@ -12,7 +12,8 @@ from heijunka.app.context import CurrentJob
 from heijunka.app.enqueueable import BaseTask
 from heijunka.app.middleware import awrapped, wrapped
 from heijunka.app.signature import Signature
-from heijunka.errors import Steer
+from heijunka.clock import spell_ms
+from heijunka.errors import DefinitionError, Steer
 
 
 class Runnable(msgspec.Struct, frozen=True):
@@ -24,6 +25,7 @@ class Runnable(msgspec.Struct, frozen=True):
         signature: decodes arguments, encodes results.
         domain: of the task.
         timeout_ms: how long an attempt may run.
+        soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often a job is tried at most.
         retry_base_ms: bound of the first pause.
         retry_cap_ms: longest bound.
@@ -37,6 +39,7 @@ class Runnable(msgspec.Struct, frozen=True):
     signature: Signature
     domain: str
     timeout_ms: int
+    soft_timeout_ms: int
     attempts: int
     retry_base_ms: int
     retry_cap_ms: int
@@ -50,12 +53,14 @@ def prepared_app(path: str) -> Heijunka:
 
     Raises:
         AppNotFound: there is no such application.
-        DefinitionError: a task's annotations cannot be resolved or decoded.
+        DefinitionError: a task's annotations cannot be resolved or decoded, or its soft timeout is not below
+            its timeout.
         Exception: whatever the module itself raises when it is imported.
     """
     app = load_app(path)
     for task in app.tasks.values():
         task.signature.prepare()
+        _soft_timeout_ms(app, task)
     return app
 
 
@@ -79,12 +84,28 @@ def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
         signature=task.signature,
         domain=asked.domain,
         timeout_ms=_first(asked.timeout_ms, settings.timeout_ms),
+        soft_timeout_ms=_soft_timeout_ms(app, task),
         attempts=_first(asked.attempts, settings.attempts),
         retry_base_ms=_first(asked.retry_base_ms, settings.retry_base_ms),
         retry_cap_ms=_first(asked.retry_cap_ms, settings.retry_cap_ms),
         keep_result_ms=_first(asked.keep_result_ms, settings.keep_result_ms),
         max_result=settings.max_result,
         final=tuple(kind for kind in asked.no_retry_on if not issubclass(kind, Steer)),
+    )
+
+
+def _soft_timeout_ms(app: Heijunka, task: BaseTask[Any, Any]) -> int:
+    """After how long `SoftTimeout` is raised in a task; 0 for never. A task's own timeout may be below the setting."""
+    asked, settings = task.task_options, app.settings
+    soft_ms = _first(asked.soft_timeout_ms, settings.soft_timeout_ms)
+    timeout_ms = _first(asked.timeout_ms, settings.timeout_ms)
+    if soft_ms < timeout_ms:
+        return soft_ms
+    if asked.soft_timeout_ms is None and asked.timeout_ms is not None:
+        return 0
+    raise DefinitionError(
+        f"soft_timeout of {task.name} ({spell_ms(soft_ms)}) would never come: its timeout is {spell_ms(timeout_ms)}",
+        hint="make the soft_timeout shorter than the timeout, or the timeout longer",
     )
 
 

@@ -4,6 +4,9 @@ Outcomes gather while the previous batch is under way, and a moment longer while
 never more than 50 ms. A settled entry is acked and deleted in the same script as its side effects; an
 entry that was taken away from us is refused there. So this file repeats a call until Redis answers and
 never has to ask whether its last one arrived.
+
+A batch that Redis keeps refusing while it can be reached is told one outcome at a time, so that what it cannot be
+told about one job is not paid for by the others; that job is dead-lettered instead (see `refusal`).
 """
 
 from __future__ import annotations
@@ -21,9 +24,10 @@ from heijunka.broker.conversation import Patience
 from heijunka.commands import Entry
 from heijunka.commands.settle import Outcome
 from heijunka.counted import counted
-from heijunka.errors import BrokerError, EnqueueError
+from heijunka.errors import BrokerError, EnqueueError, HeijunkaError, WrongKeyType
 from heijunka.keys import DomainKeys
 from heijunka.worker.fatal import essential
+from heijunka.worker.refusal import dead_instead, is_about_the_record
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -31,6 +35,19 @@ BATCH: Final = 500
 COMPLAIN_EVERY_S: Final = 5.0
 GATHER_S: Final = 0.005
 FAREWELL_S: Final = 5.0
+WAIT_S: Final = 1.0
+"""How long to leave a Redis alone that answers with an error."""
+
+BREAKS: Final = 3
+"""After so many connections in a row that broke under one call, the call is looked at."""
+
+REFUSALS: Final = 2
+"""How often a call must fail alone, with Redis answering in between, before its record is held to be the cause."""
+
+ANSWER_S: Final = 1.0
+"""How long Redis may take to show that it answers."""
+
+Ended = tuple[Entry, Outcome]
 
 
 class Settler:
@@ -40,17 +57,21 @@ class Settler:
         channel: to Redis, its own.
         keys: of the worker's domain.
         busy: tells whether more outcomes are about to come.
+        keep_failure_ms: how long who waits is told of a job whose outcome Redis refused; 0 for not at all.
 
     Attributes:
         held: what the worker holds by its own account: pulled and not yet settled.
         fenced: how many outcomes were refused because the job had been taken away.
     """
 
-    def __init__(self, channel: Channel, keys: DomainKeys, *, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, channel: Channel, keys: DomainKeys, *, busy: Callable[[], bool], keep_failure_ms: int = 0
+    ) -> None:
         self._channel, self._keys, self._busy = channel, keys, busy
-        self._outbox: deque[tuple[Entry, Outcome]] = deque()
+        self._keep_failure_ms = keep_failure_ms
+        self._outbox: deque[Ended] = deque()
         self._filled = threading.Event()
-        self._patience = Patience(None, told=self._troubled)
+        self._patience = Patience(None, told=self._troubled, breaks=BREAKS)
         self._complained_s = -COMPLAIN_EVERY_S
         self._stopping = False
         self._thread = essential(self._run, "settler")
@@ -102,23 +123,85 @@ class Settler:
             self._complained_s = time.monotonic()
             log.error("cannot settle yet, and keep trying: %s", error)
 
-    def _settled(self, batch: list[tuple[Entry, Outcome]]) -> bool:
-        command = commands.settle(self._keys, [outcome for _, outcome in batch])
+    def _settled(self, batch: list[Ended]) -> bool:
+        """Settle what can be; whether to go on."""
         try:
-            reply = self._channel.execute(command, self._patience)
+            self._tell(batch)
         except (BrokerError, EnqueueError) as error:
-            log.error("cannot settle %s: %s", counted(len(batch), "job"), error)
-            self._outbox.extendleft(reversed(batch))
-            if self._patience.over():
-                return False
-            time.sleep(1)
-            return True
+            if not self._patience.over() and _may_be_about_one(error):
+                return self._one_by_one(batch, error)
+            return self._put_back(batch, error)
+        return True
+
+    def _tell(self, batch: list[Ended], *, again: bool = False) -> None:
+        reply = self._channel.execute(commands.settle(self._keys, [outcome for _, outcome in batch]), self._patience)
         held = self.held
         for entry, _ in batch:
             held.pop((entry.source, entry.id), None)
-        if reply.fenced:
+        if reply.fenced and again:
+            log.warning("%s taken away while running, or settled by a call without reply", counted(len(batch), "job"))
+        elif reply.fenced:
             self.fenced += len(reply.fenced)
             log.warning("outcomes of %s refused: taken away while running", counted(len(reply.fenced), "job"))
         if self.on_settled is not None:
             self.on_settled()
+
+    def _put_back(self, batch: list[Ended], error: HeijunkaError) -> bool:
+        """Try these again later; whether there is a later."""
+        log.error("cannot settle %s: %s", counted(len(batch), "job"), error)
+        self._outbox.extendleft(reversed(batch))
+        if self._patience.over():
+            return False
+        time.sleep(WAIT_S)
         return True
+
+    # -- when Redis refuses a batch -------------------------------------------------------------
+
+    def _one_by_one(self, batch: list[Ended], error: HeijunkaError) -> bool:
+        log.error("cannot settle %s at a time, so one by one: %s", counted(len(batch), "job"), error)
+        stuck: list[Ended] = []
+        for at, ended in enumerate(batch):
+            try:
+                if not self._alone(*ended):
+                    stuck.append(ended)
+            except (BrokerError, EnqueueError) as trouble:
+                return self._put_back([*stuck, *batch[at:]], trouble)
+        return self._put_back(stuck, error) if stuck else True
+
+    def _alone(self, entry: Entry, outcome: Outcome) -> bool:
+        """Settle one job in one way or another; whether it worked.
+
+        Raises:
+            HeijunkaError: Redis would not take anything now.
+        """
+        refused = self._refused(entry, outcome)
+        if refused is None:
+            return True
+        if isinstance(refused, WrongKeyType):  # a key that somebody spoilt: not this job's fault, and to be mended
+            return False
+        log.error("Redis refuses the outcome of one job, which is dead-lettered instead: %s", refused)
+        instead = dead_instead(entry, outcome, refused, keep_ms=self._keep_failure_ms)
+        if self._refused(entry, instead) is None:
+            return True
+        log.error("Redis refuses its dead letter too, so the job is given back")
+        time.sleep(WAIT_S)  # it will be run again, and may end in the same
+        return self._refused(entry, commands.release(entry)) is None
+
+    def _refused(self, entry: Entry, outcome: Outcome) -> HeijunkaError | None:
+        """Settle one job; why Redis refuses that, if it does so again and again while it answers."""
+        refused: HeijunkaError | None = None
+        for _ in range(REFUSALS):
+            try:
+                self._tell([(entry, outcome)], again=True)
+            except (BrokerError, EnqueueError) as error:
+                if self._patience.over() or not _may_be_about_one(error):
+                    raise
+                refused = error
+            else:
+                return None
+            self._channel.plain("PING", patience=Patience(ANSWER_S))
+        return refused
+
+
+def _may_be_about_one(error: HeijunkaError) -> bool:
+    return is_about_the_record(error) or isinstance(error, WrongKeyType)

@@ -89,6 +89,7 @@ class Supervisor:
         self._order = Order(tuple(domains) if domains else None, processes, slots, burst, allow_eviction)
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
+        self._cancelled: SimpleQueue[tuple[str, set[bytes]]] = SimpleQueue()
         self._crew: Crew | None = None
         self._upkeep: Upkeep | None = None
         self._terms: Ready
@@ -140,6 +141,9 @@ class Supervisor:
                 crew.buried(self._buried.get_nowait())
         except Empty:
             pass
+        with contextlib.suppress(Empty):
+            while True:
+                crew.cancel(*self._cancelled.get_nowait(), now)
         crew.tick(now)
         self._keeper.roster = crew.roster()
         self._set_quiet(crew)
@@ -186,7 +190,6 @@ class Supervisor:
         elif not self._stopping:
             log.info("%s: stopping, letting %s finish first", self._name, counted(self._crew.size, "worker"))
             self._crew.stop(time.monotonic())
-            self._promoter.stop()
         self._stopping = True
 
     def _set_quiet(self, crew: Crew) -> None:
@@ -277,7 +280,7 @@ class Supervisor:
         away = self._upkeep.bring_back if self._upkeep else None
         self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away)
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
-        self._promoter = Promoter(promoting, (), away=away)
+        self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
         self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
         self._keeper.start()
         self._promoter.start()
@@ -285,6 +288,10 @@ class Supervisor:
 
     def _note_buried(self, worker: str) -> None:
         self._buried.put(worker)
+        self._signals.wake()
+
+    def _note_cancelled(self, domain: str, ids: set[bytes]) -> None:
+        self._cancelled.put((domain, ids))
         self._signals.wake()
 
     def _refused(self, launcher: Launcher, failed: Failed) -> None:

@@ -14,7 +14,8 @@ local function effects(to, now)
 
   function effect.retry(where, job)
     local letter, due = place(where, now)
-    if due then
+    local marked = due and redis.call('ZSCORE', to.cancels, string.sub(job, 5, 20))
+    if due and not marked then -- a cancelled job ends at its next pull, and need not wait for that
       redis.call('ZADD', to.scheduled, due, letter .. job)
       ring(to.wake)
     else
@@ -27,6 +28,14 @@ local function effects(to, now)
   function effect.dead(id, keep, failure, job, reason)
     redis.call('XADD', to.dead, '*', 'j', job, 'r', reason, 'f', failure)
     announce(to.results .. id, keep, failure)
+    if reason == 'cancelled' then
+      redis.call('ZREM', to.cancels, string.sub(job, 5, 20))
+    end
+  end
+
+  function effect.cancelled(id, keep, record, marked)
+    announce(to.results .. id, keep, record)
+    redis.call('ZREM', to.cancels, marked)
   end
 
   return effect

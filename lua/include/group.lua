@@ -1,4 +1,5 @@
--- GROUP, found(sources), pending_of(stream, most, worker): the consumer group that every source is read by.
+-- GROUP, found(sources), pending_of(stream, most, worker), is_held(stream, entry): the consumer group that every
+-- source is read by.
 -- It starts at 0, not $: jobs that came before the group (or outlived it, after FLUSHALL) are its too.
 -- `found` returns the error that kept it from making the group, if one did.
 -- Without the group nothing is pending; any other trouble is raised, for what is taken for nothing gets lost.
@@ -14,12 +15,20 @@ local function found(sources)
   end
 end
 
-local function pending_of(stream, most, worker)
-  local held = redis.pcall('XPENDING', stream, GROUP, '-', '+', most, worker)
+local function claims(stream, ...)
+  local held = redis.pcall('XPENDING', stream, GROUP, ...)
   if not held.err then
     return held
   elseif string.find(held.err, 'NOGROUP', 1, true) then
     return {}
   end
   error(held)
+end
+
+local function pending_of(stream, most, worker)
+  return claims(stream, '-', '+', most, worker)
+end
+
+local function is_held(stream, entry)
+  return #claims(stream, entry, entry, 1) > 0
 end

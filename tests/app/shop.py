@@ -83,6 +83,15 @@ def flaky(fails: int) -> int:
     return current_job().attempt
 
 
+@app.task(domain="payment", attempts=3, retry_base="1ms", retry_cap="1ms")
+def remember() -> list[tuple[int, str, str, str]]:
+    """Fail twice, then return what is known of that."""
+    job = current_job()
+    if job.attempt <= 2:
+        raise ConnectionError(f"attempt {job.attempt}")
+    return [(error.attempt, error.error_type, error.message, error.worker) for error in job.errors]
+
+
 @app.task(domain="payment", no_retry_on=CardRefused)
 def refuse(how: str) -> None:
     """End in one of the ways a task can end."""

@@ -29,6 +29,7 @@ from tests.app.shop import (
     odd_result,
     print_out,
     refuse,
+    remember,
     send,
     whoami,
 )
@@ -83,6 +84,19 @@ def test_a_failing_job_is_tried_again(run: Callable[..., int], depths: Callable[
 
     assert 2 == job.result(timeout=5)
     assert 1 == depths("payment").counters["retry"]
+
+
+def test_an_attempt_knows_how_those_before_it_failed(run: Callable[..., int]) -> None:
+    job = remember.enqueue()
+
+    for _ in range(3):
+        run()
+        _promote("payment")
+
+    assert [
+        (1, "ConnectionError", "attempt 1", "test-payment"),
+        (2, "ConnectionError", "attempt 2", "test-payment"),
+    ] == job.result(timeout=5)
 
 
 def test_after_its_last_attempt_a_job_is_dead_with_its_error(

@@ -240,6 +240,22 @@ def test_show_has_arguments_in_their_types_and_the_traceback(call: Call, die: Di
     assert (0, "") == (done.code, done.err)
 
 
+def test_show_has_the_errors_of_the_attempts_before(
+    call: Call, redis: Driver, keys: DomainKeys, namespace: str
+) -> None:
+    before = (wire.FailedAttempt(4, "shop.Busy", "try\n\x1b[2Jlater", "worker-9", 1_767_225_600_000),)
+    job = wire.Job(wire.FORMAT, wire.new_id(), "note", wire.raw(b"\x80"), 5, errors=before)
+    entry = bury(redis, DomainKeys(namespace, "payment"), wire.encode_job(job))
+
+    text, facts = call("dlq", "show", SHOP, entry).out, json.loads(call("dlq", "show", SHOP, entry, "--json").out)
+
+    first, second = [line for line in text.splitlines() if "(worker-" in line]
+    assert first.startswith("attempts     4 2026-01-01 00:00:00+00:00 shop.Busy: try")
+    assert second == "             5 1970-01-01 00:00:00+00:00 ValueError: no such card (worker-1)"
+    assert "\x1b" not in text
+    assert [(4, "shop.Busy"), (5, "ValueError")] == [(each["attempt"], each["error_type"]) for each in facts["errors"]]
+
+
 def test_show_without_an_application_has_arguments_as_they_are_stored(call: Call, die: Die) -> None:
     entry = die("charge", {"order": ORDER, "photo": b"\x00"})
 

@@ -149,6 +149,7 @@ def test_every_error_of_the_library_has_an_exit_code(kind: type[errors.HeijunkaE
         errors.UnknownTask: 3,
         errors.JobNotFound: 3,
         errors.JobFailed: 1,
+        errors.JobCancelled: 1,
         errors.ServerInUse: 1,
         errors.ResultTimeout: 75,
         errors.Unconfirmed: 69,

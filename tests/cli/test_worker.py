@@ -106,7 +106,9 @@ def test_the_level_says_what_is_logged(run: Call, call: Call) -> None:
 
     done = run("worker", SHOP, "--burst", "-d", "delivery", "-n", "1", "--log-level", "error")
 
-    assert (0, "", "") == done
+    assert (0, "") == (done.code, done.out)
+    [line] = done.err.splitlines()
+    assert re.search(r" ERROR \[\d+\] refuse .*: dead-lettered as retries after attempt 1 of 1: ValueError: no$", line)
 
 
 # -- where it cannot start --------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from heijunka.errors import (
 from heijunka.keys import DomainKeys
 from tests.control.conftest import Dead
 from tests.fixtures.letters import bury, entries, failure
-from tests.fixtures.samples import samples
+from tests.fixtures.samples import id_of, samples
 from tests.fixtures.server import Driver
 from tests.fixtures.snapshot import Held, snapshot
 
@@ -251,18 +251,49 @@ def test_a_retry_makes_letters_jobs_with_all_attempts_before_them(
     die("charge", {"order": ORDER, "amount": "1"}, options=wire.Options(attempts=9))
     die("charge", options=wire.Options(priority="low"))
     die("refund")
-    jobs = [letter.job for letter in dead.letters("payment")]
+    letters = list(dead.letters("payment"))
 
     retried = dead.retry("payment")
 
     assert Retried(3) == retried
-    fresh = [msgspec.structs.replace(job, attempt=1) for job in jobs if job is not None]
+    fresh = [
+        msgspec.structs.replace(letter.job, attempt=1, errors=letter.errors)
+        for letter in letters
+        if letter.job is not None
+    ]
     state = snapshot(redis, keys)
     assert ([fresh[0]], [fresh[1]], [fresh[2]]) == tuple(
         [wire.decode_job(held.job) for held in ready]
         for ready in (state.ready_high, state.ready_low, state.ready_normal)
     )
     assert ((), {"revived": 3}, 1) == (state.dead, state.stats, state.bell)
+
+
+def test_a_letter_has_the_errors_of_its_attempts_and_a_retry_keeps_the_last_ten_of_them(
+    dead: DeadLetters, redis: Driver, keys: DomainKeys
+) -> None:
+    before = tuple(wire.FailedAttempt(attempt, "OSError", f"no {attempt}", "w1", attempt) for attempt in range(1, 11))
+    job = wire.Job(wire.FORMAT, wire.new_id(), "charge", wire.raw(b"\x80"), 11, errors=before)
+    bury(redis, keys, wire.encode_job(job))
+    kept = (*before[1:], wire.FailedAttempt(5, "ValueError", "no such card", "worker-1"))
+
+    [letter] = dead.letters("payment")
+    dead.retry("payment")
+
+    assert kept == letter.errors
+    [held] = snapshot(redis, keys).ready_high
+    assert msgspec.structs.replace(job, attempt=1, errors=kept) == wire.decode_job(held.job)
+
+
+def test_what_ended_a_job_without_an_attempt_is_none_of_its_errors(
+    dead: DeadLetters, redis: Driver, keys: DomainKeys
+) -> None:
+    expired = wire.Failure(wire.FORMAT, "failed", "expired", message="its deadline passed")
+    bury(redis, keys, reason="expired", record=wire.encode_end(expired))
+
+    [letter] = dead.letters("payment")
+
+    assert () == letter.errors
 
 
 def test_a_retry_takes_only_what_is_meant(dead: DeadLetters, die: Dead, redis: Driver, keys: DomainKeys) -> None:
@@ -375,7 +406,7 @@ def test_more_letters_than_a_call_takes_go_in_batches_and_a_limit_holds(
     assert Retried(2 * BATCH + 5) == retried
     assert [3 * BATCH + 1, 3 * BATCH + 1, 3 * 5 + 1] == [len(call.args) for call in calls if call.script == "revive"]
     state = snapshot(redis, keys)
-    assert jobs[: 2 * BATCH + 5] == [held.job for held in state.ready_high]
+    assert [id_of(job) for job in jobs[: 2 * BATCH + 5]] == [id_of(held.job) for held in state.ready_high]
     assert jobs[2 * BATCH + 5 :] == [letter.job for letter in state.dead]
 
 

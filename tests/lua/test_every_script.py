@@ -34,14 +34,17 @@ OUTCOMES = [
     commands.snooze(ENTRY, where="h+500", job=b"next"),
     commands.dead(ENTRY, "id", keep_ms=1, failure=b"failure", reason="retries", job=b"blob"),
     commands.release(ENTRY),
+    commands.cancelled(ENTRY, bytes(16), keep_ms=1, record=b"record"),
 ]
 CALLS: list[Command[Any]] = [
+    commands.cancel(KEYS, JOB_ID, commands.Spot("stream", b"1-0", KEYS.ready[0]), keep_ms=1, record=b"record"),
     commands.depths(KEYS),
     commands.enqueue(KEYS, ["h", b"blob", "l+500", b"blob"]),
     commands.held(KEYS, "w1", count=10),
     commands.join(KEYS, "w1", ttl=TTL),
     commands.lapsed(KEYS),
     commands.leave(KEYS, "w1"),
+    commands.marks(KEYS),
     commands.promote(KEYS),
     commands.pull(KEYS, "w1", 10, alone=True),
     commands.recover(

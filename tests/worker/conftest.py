@@ -22,8 +22,11 @@ from heijunka.commands import Depths
 from heijunka.commands.enqueue import where
 from heijunka.errors import RedisUnreachable
 from heijunka.keys import Priority, domain_keys
-from tests.fixtures.server import Server
+from tests.fixtures import namespaces
+from tests.fixtures.server import Server, driver
 from tests.fixtures.waiting import wait_until
+from tests.worker import stage
+from tests.worker.company import Company, Hire
 from tests.worker.stand_in import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -155,3 +158,30 @@ def host(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Host]:
     host = Host(redis_url, tmp_path, namespace)
     yield host
     host.close()
+
+
+@pytest.fixture(scope="module")
+def hire(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hire]:
+    """Workers of a domain with so many slots and such settings; the same ones for all tests of the module."""
+    companies: dict[object, Company] = {}
+
+    def hire(domain: str, slots: int, **settings: str) -> Company:
+        terms = (domain, slots, *sorted(settings.items()))
+        if terms not in companies:
+            namespace = namespaces.namespace_for("company")
+            company = Company(stage.app, tmp_path_factory.mktemp("stage"), namespace, redis_url)
+            companies[terms] = company
+            company.start(domain, slots, **settings)
+        company = companies[terms]
+        stage.app.override({"redis_url": redis_url, "namespace": company.namespace}, "test")
+        return company
+
+    yield hire
+    stage.app.close()
+    left = []
+    for company in companies.values():
+        company.close()
+        with driver(redis_url) as looking:
+            left += namespaces.leaks(looking, company.namespace)
+            namespaces.remove(looking, company.namespace)
+    assert [] == left

@@ -74,6 +74,9 @@ def whole(letter: Letter, dead: DeadLetters, now_ms: int, *, typed: bool) -> Ite
         yield f"{label:<12} {safe_text(value, longest=_VALUE_CHARS)}"
     for label, text in zip(["arguments"] + [""] * 10_000, _arguments(letter, dead, typed=typed), strict=False):
         yield f"{label:<12} {text}"
+    for label, error in zip(["attempts"] + [""] * 100, letter.errors, strict=False):
+        what = f"{error.error_type}: {error.message} ({error.worker or 'no worker'})"
+        yield f"{label:<12} {error.attempt} {_moment(error.at_ms)} {safe_text(what, longest=_ERROR_CHARS)}"
     for label, note in zip(["changes"] + [""] * 100, letter.notes, strict=False):
         yield f"{label:<12} {_moment(note.at_ms)} {safe_text(note.by)}: {safe_text(note.said)}"
     if letter.failure is not None and letter.failure.traceback:

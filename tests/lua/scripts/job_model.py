@@ -25,6 +25,7 @@ class Alive(msgspec.Struct):
         by: who holds it.
         deliveries: how often a worker died while running it.
         overdue: whether its last attempt outlived its limit.
+        marked: whether it was cancelled while somebody held it.
     """
 
     state: Literal["ready", "suspect", "held", "scheduled"]
@@ -33,6 +34,7 @@ class Alive(msgspec.Struct):
     by: str = ""
     deliveries: int = 0
     overdue: bool = False
+    marked: bool = False
 
 
 class JobModel:
@@ -69,7 +71,8 @@ class JobModel:
         """A worker got a job: one that waited, with all that is known of it."""
         alive = self.jobs[entry.job]
         assert alive.state in {"ready", "suspect"}
-        assert (alive.letter, alive.deliveries, alive.overdue) == (entry.priority, entry.deliveries, entry.overdue)
+        told = (entry.priority, entry.deliveries, entry.overdue, entry.marked)
+        assert (alive.letter, alive.deliveries, alive.overdue, alive.marked) == told
         alive.state, alive.by = "held", worker
 
     def end(self, verb: str, job: bytes, where: str, following: bytes, now: int) -> None:
@@ -79,9 +82,20 @@ class JobModel:
         if verb == "dead":
             self.dead.append(job)
         elif verb in {"retry", "snooze"}:
-            self.put(following, where, now)
+            self.put(following, where[0] if alive.marked else where, now)
+            self.jobs[following].marked = alive.marked
         elif verb == "release":
             self._give_back(job, alive)
+
+    def cancel(self, job: bytes) -> str:
+        """Somebody cancels a job, wherever it is."""
+        if self.jobs[job].by:
+            self.jobs[job].marked = True
+            self.counted["marked"] += 1
+            return "cancelling"
+        del self.jobs[job]
+        self.counted["cancelled"] += 1
+        return "cancelled"
 
     def crash(self, worker: str, started: set[bytes], overdue: set[bytes]) -> None:
         """A worker dies while it runs some of what it holds, or is killed for running some too long."""
@@ -98,4 +112,6 @@ class JobModel:
 
     def _give_back(self, job: bytes, alive: Alive) -> None:
         state: Literal["suspect", "ready"] = "suspect" if alive.deliveries else "ready"
-        self.jobs[job] = Alive(state, alive.letter, deliveries=alive.deliveries, overdue=alive.overdue)
+        self.jobs[job] = Alive(
+            state, alive.letter, deliveries=alive.deliveries, overdue=alive.overdue, marked=alive.marked
+        )

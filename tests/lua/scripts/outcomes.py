@@ -8,7 +8,7 @@ from heijunka.commands import Entry, Settled
 from heijunka.commands.settle import Outcome
 from heijunka.keys import DomainKeys
 from tests.fixtures.fake import Executor
-from tests.fixtures.samples import text_of
+from tests.fixtures.samples import id_of, text_of
 from tests.fixtures.seed import GROUP
 from tests.fixtures.server import Driver
 from tests.fixtures.snapshot import Snapshot
@@ -38,12 +38,13 @@ def outcome(verb: str, entry: Entry, where: str, following: bytes) -> Outcome:
             return done(entry)
         case "dead":
             return dead(entry)
-        case "retry":
-            return commands.retry(entry, where=where, job=following)
-        case "snooze":
-            return commands.snooze(entry, where=where, job=following)
+        case "retry" | "snooze":
+            again = commands.retry if verb == "retry" else commands.snooze
+            return again(entry, where=where, job=following)
         case "release":
             return commands.release(entry)
+        case "cancelled":
+            return commands.cancelled(entry, id_of(entry.job), keep_ms=60_000, record=b"cancelled")
         case _:
             return commands.ack(entry)
 

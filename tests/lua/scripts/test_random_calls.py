@@ -22,13 +22,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from heijunka import commands
+from heijunka import commands, wire
+from heijunka.app.cancel import Steps, called_off
 from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
 from heijunka.commands import Accepted, Entry, Lost, Promoted, Pulled, Settled
 from heijunka.keys import DomainKeys
 from tests.fixtures.namespaces import leaks, namespace_for, remove
-from tests.fixtures.samples import sample
+from tests.fixtures.samples import id_of, sample
 from tests.fixtures.server import Driver, driver
 from tests.fixtures.snapshot import consumers
 from tests.lua.scripts.caller import Caller
@@ -38,7 +39,7 @@ from tests.lua.scripts.outcomes import outcome
 R = TypeVar("R")
 
 WORKERS = ("w1", "w2", "w3")
-VERBS = ("ack", "done", "retry", "snooze", "dead", "release")
+VERBS = ("ack", "done", "retry", "snooze", "dead", "release", "cancelled")
 LEASE = Milliseconds(1_000)
 
 places = st.builds(
@@ -47,6 +48,12 @@ places = st.builds(
 workers = st.sampled_from(WORKERS)
 returns = st.sampled_from([True, True, True, False])
 """Whether a worker of the same name comes back at once."""
+
+
+def next_attempt(job: bytes) -> bytes:
+    """The blob of the next attempt: the same job."""
+    decoded = wire.decode_job(job)
+    return wire.encode_job(msgspec.structs.replace(decoded, attempt=decoded.attempt + 1))
 
 
 def some_of(entries: list[Entry]) -> st.SearchStrategy[list[Entry]]:
@@ -81,7 +88,7 @@ class RandomCalls(RuleBasedStateMachine):
         self.leases: dict[str, int] = {}
         self.entries: dict[str, list[Entry]] = {worker: [] for worker in WORKERS}
         self.taken_away: list[Entry] = []
-        self.callers = [Caller(self.client, self.keys, "producer"), Caller(self.client, self.keys, "settler")]
+        self.callers = [Caller(self.client, self.keys, name) for name in ("producer", "settler", "canceller")]
         for worker in WORKERS:
             self._join(worker)
 
@@ -106,7 +113,8 @@ class RandomCalls(RuleBasedStateMachine):
         promoted = self.client.execute(commands.promote(self.keys, limit=limit, now=self.now))
         moved = self.model.promote(self.now, limit)
         left = [self.model.jobs[job].due for job in self.model.of("scheduled")]
-        assert Promoted(moved, max(0, min(left) - self.now) if left else None) == promoted
+        wait_ms = max(0, min(left) - self.now) if left else None
+        assert Promoted(moved, wait_ms, self.model.counted["marked"]) == promoted
 
     # -- what workers do
 
@@ -143,7 +151,8 @@ class RandomCalls(RuleBasedStateMachine):
             assert Lost() == reply
             return
         assert isinstance(reply, Pulled)
-        assert by_place(self.entries[worker]) == by_place(reply.entries)
+        mine = [msgspec.structs.replace(each, marked=self.model.jobs[each.job].marked) for each in self.entries[worker]]
+        assert by_place(mine) == by_place(reply.entries)
 
     @rule(worker=workers, data=st.data())
     def settle(self, worker: str, data: st.DataObject) -> None:
@@ -153,7 +162,7 @@ class RandomCalls(RuleBasedStateMachine):
         lost = data.draw(some_of(self.taken_away)) if data.draw(st.booleans()) else []
         mixed = data.draw(st.permutations([*picked, *lost]))
         plans = [(entry, data.draw(st.sampled_from(VERBS)), data.draw(places)) for entry in mixed]
-        followings = [sample(attempt=2) if verb == "retry" else entry.job for entry, verb, _ in plans]
+        followings = [next_attempt(entry.job) if verb == "retry" else entry.job for entry, verb, _ in plans]
         outcomes = [
             outcome(verb, entry, where, job) for (entry, verb, where), job in zip(plans, followings, strict=True)
         ]
@@ -164,6 +173,27 @@ class RandomCalls(RuleBasedStateMachine):
             if entry in picked:
                 self.model.end(verb, entry.job, where, job, self.now)
                 mine.remove(entry)
+
+    # -- what people do
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Wherever it is; what somebody holds goes on until its holder or the next one ends it."""
+        job = data.draw(st.sampled_from(list(self.model.jobs)))
+        assert self.model.cancel(job) == self.carried_out(called_off(self.keys, id_of(job)))
+
+    def carried_out(self, steps: Steps) -> str:
+        """What steps come to that yield commands and are sent the replies."""
+        reply = None
+        while True:
+            try:
+                command = steps.send(reply)
+            except StopIteration as end:
+                said: str = end.value
+                return said
+            numbered = command.sessions is not None
+            reply = self.callers[2].call(command) if numbered else self.client.execute(command)
 
     # -- what goes wrong
 

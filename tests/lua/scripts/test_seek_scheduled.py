@@ -36,7 +36,8 @@ def test_a_scheduled_job_is_found_with_the_moment_it_is_due(
 
     found = [client.execute(commands.seek_scheduled(keys, id_of(job))) for job in jobs]
 
-    assert [commands.Found(NOW), commands.Found(NOW + 1), commands.Found(NOW + 2)] == found
+    members = [letter + job for letter, job in zip((b"h", b"n", b"l"), jobs, strict=True)]
+    assert [commands.Found(NOW + after, member=member) for after, member in enumerate(members)] == found
     assert before == snapshot(redis, keys)
     assert "found" == heard[-1]
 
@@ -52,7 +53,8 @@ def test_every_job_is_found_on_whichever_page_it_is(
 
     found = [pages(client, keys, id_of(job), -limit if backwards else 0, limit) for job in jobs]
 
-    assert [commands.Found(NOW + after) for after in range(8)] == [replies[-1] for replies in found]
+    wanted = [commands.Found(NOW + after, member=b"n" + job) for after, job in enumerate(jobs)]
+    assert wanted == [replies[-1] for replies in found]
     nearest = [rank // limit + 1 for rank in range(8)]
     assert (nearest[::-1] if backwards else nearest) == [len(replies) for replies in found]
 
@@ -82,7 +84,7 @@ def test_from_the_latest_on_no_job_is_overlooked_while_others_are_promoted(
     redis.zpopmin(keys.scheduled, 3)
     second = client.execute(commands.seek_scheduled(keys, id_of(jobs[3]), start=int(first.at), limit=2))
 
-    assert commands.Found(NOW + 3) == second
+    assert commands.Found(NOW + 3, member=b"n" + jobs[3]) == second
     assert ["more", "found"] == heard
 
 

@@ -1,0 +1,148 @@
+"""An application whose tasks are cancelled and run for too long; they say what happens by files in `STAGE`.
+
+Those of domain "sync" run in the main thread or in threads, those of "loop" on an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from heijunka import CurrentJob, Heijunka, SoftTimeout, current_job
+
+app = Heijunka("stage", timeout="10m")
+
+LONG_S = 1_000
+
+
+def note(what: str) -> None:
+    """Say something, once more each time."""
+    with (Path(os.environ["STAGE"]) / what).open("a") as file:
+        file.write(".")
+
+
+def said(what: str) -> bool:
+    """Whether somebody said it."""
+    return (Path(os.environ["STAGE"]) / what).exists()
+
+
+def until_cancelled() -> CurrentJob:
+    """Wait for it, as a task does that asks now and then."""
+    job = current_job()
+    while not job.cancelled:
+        time.sleep(0.005)
+    return job
+
+
+@app.task(domain="sync")
+def heed(name: str) -> str:
+    (Path(os.environ["STAGE"]) / f"{name}-pid").write_text(str(os.getpid()))
+    note(f"{name}-runs")
+    until_cancelled()
+    note(f"{name}-told")
+    return "what it had by then"
+
+
+@app.task(domain="sync")
+def ignore(name: str) -> None:
+    note(f"{name}-runs")
+    while True:
+        time.sleep(0.005)
+
+
+@app.task(domain="sync", attempts=3, retry_base="1ms", retry_cap="1ms")
+def fail(name: str) -> None:
+    note(f"{name}-runs")
+    until_cancelled()
+    raise ValueError("half done")
+
+
+@app.task(domain="sync")
+def unasked(name: str) -> str:
+    note(f"{name}-runs")
+    while not said(f"{name}-go"):
+        time.sleep(0.005)
+    return f"deliveries {current_job().deliveries}"
+
+
+@app.task(domain="loop")
+async def sleep(name: str) -> None:
+    note(f"{name}-runs")
+    try:
+        await asyncio.sleep(LONG_S)
+    finally:
+        await asyncio.sleep(0)
+        note(f"{name}-told")
+
+
+@app.task(domain="loop")
+async def stay(name: str) -> None:
+    note(f"{name}-runs")
+    while True:
+        try:
+            await asyncio.sleep(LONG_S)
+        except asyncio.CancelledError:
+            note(f"{name}-told")
+
+
+@app.task(domain="loop")
+def heed_by_the_loop(name: str) -> None:
+    note(f"{name}-runs")
+    until_cancelled()
+    note(f"{name}-told")
+
+
+def spin() -> None:
+    while not current_job().cancelled:
+        time.sleep(0.001)
+
+
+def tidy() -> str:
+    try:
+        spin()
+    except SoftTimeout as late:
+        return str(late)
+    return "never"
+
+
+def second_time() -> int:
+    if current_job().attempt == 1:
+        spin()
+    return current_job().attempt
+
+
+ONCE = {"attempts": 1, "soft_timeout": "50ms"}
+TWICE = {"attempts": 2, "retry_base": "1ms", "retry_cap": "1ms", "soft_timeout": "50ms"}
+
+spin_sync = app.task(name="spin_sync", domain="sync", **ONCE)(spin)  # type: ignore[call-overload]
+spin_loop = app.task(name="spin_loop", domain="loop", **ONCE)(spin)  # type: ignore[call-overload]
+tidy_sync = app.task(name="tidy_sync", domain="sync", **ONCE)(tidy)  # type: ignore[call-overload]
+tidy_loop = app.task(name="tidy_loop", domain="loop", **ONCE)(tidy)  # type: ignore[call-overload]
+again_sync = app.task(name="again_sync", domain="sync", **TWICE)(second_time)  # type: ignore[call-overload]
+again_loop = app.task(name="again_loop", domain="loop", **TWICE)(second_time)  # type: ignore[call-overload]
+
+
+@app.task(domain="loop", attempts=1, soft_timeout="50ms")
+async def aspin() -> None:
+    await asyncio.sleep(LONG_S)
+
+
+@app.task(domain="loop", attempts=1, soft_timeout="50ms")
+async def atidy() -> str:
+    try:
+        await asyncio.sleep(LONG_S)
+    except asyncio.CancelledError:
+        return "tidied"
+    return "never"
+
+
+@app.task(domain="loop", attempts=1, soft_timeout="5m")
+async def own_timeout() -> None:
+    raise TimeoutError("of another kind")
+
+
+@app.task(domain="sync", soft_timeout="5m")
+def quick() -> str:
+    return "in time"
