@@ -9,7 +9,9 @@
 -- KEYS[6] dead       stream  dead letters
 -- KEYS[7] results    prefix  results by job id
 -- KEYS[8] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
--- KEYS[9..15] sources stream the domain's streams in pull order
+-- KEYS[9] limits     hash    what bounds the domain
+-- KEYS[10] room      list    wakes one caller that waits for room
+-- KEYS[11..17] sources stream the domain's streams in pull order
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
 -- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry... | "done" source entry id ttl result
@@ -28,10 +30,11 @@
 -- @include fence
 -- @include outcomes
 -- @include effects
+-- @include room
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local dead, results, cancels = KEYS[6], KEYS[7], KEYS[8]
-local sources = { unpack(KEYS, 9, 15) }
+local dead, results, cancels, limits, room = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local sources = { unpack(KEYS, 11, 17) }
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -48,6 +51,7 @@ end
 local runs, touched, used = outcomes(3, sources)
 sound('HLEN', { stats })
 sound('ZCARD', { cancels })
+local wanted = wants_room(limits, room, now)
 sound('XLEN', touched)
 if used.dead then
   sound('XLEN', { dead })
@@ -87,5 +91,6 @@ end
 for verb, times in pairs(counted) do
   redis.call('HINCRBY', stats, verb, times)
 end
+make_room(wanted, room)
 remember(session, seq, table.concat(fenced, ' '))
 return answer

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, Unpack
 import msgspec
 
 from heijunka import wire
+from heijunka.app.admission import ON_OVERLOAD, OnOverload
 from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms, spell_ms
 from heijunka.errors import InvalidName, InvalidOption
 from heijunka.keys import PRIORITIES, Priority, valid_name
@@ -42,6 +43,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
         retry_cap_ms: longest such bound.
         keep_result_ms: how long results are kept, 0 for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
     """
 
     domain: str = DEFAULT_DOMAIN
@@ -53,6 +56,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     retry_cap_ms: int | None = None
     keep_result_ms: int | None = None
     no_retry_on: tuple[type[BaseException], ...] = ()
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
 
 
 class TaskKeywords(TypedDict, total=False):
@@ -69,6 +74,8 @@ class TaskKeywords(TypedDict, total=False):
         retry_cap: longest such bound.
         keep_result: how long results are kept; None for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
     """
 
     name: str | None
@@ -81,6 +88,8 @@ class TaskKeywords(TypedDict, total=False):
     retry_cap: Duration
     keep_result: Duration | None
     no_retry_on: tuple[type[BaseException], ...] | type[BaseException]
+    on_overload: OnOverload
+    wait: Duration
 
 
 class CallKeywords(TypedDict, total=False):
@@ -95,6 +104,8 @@ class CallKeywords(TypedDict, total=False):
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
     """
 
     priority: Priority
@@ -105,6 +116,8 @@ class CallKeywords(TypedDict, total=False):
     soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
+    on_overload: OnOverload
+    wait: Duration
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -117,6 +130,8 @@ class Call(msgspec.Struct, frozen=True):
         deadline_in_ms: after that long it must not start any more.
         deadline_at_ms: after that moment it must not start any more.
         options: what travels with the job, or None when nothing differs from the task.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
     """
 
     priority: Priority | None = None
@@ -125,6 +140,8 @@ class Call(msgspec.Struct, frozen=True):
     deadline_in_ms: int | None = None
     deadline_at_ms: int | None = None
     options: wire.Options | None = None
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
 
 
 AS_TASK_SAYS: Final = Call()
@@ -148,6 +165,8 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         no_retry_on=_exceptions(given.get("no_retry_on", ())),
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
     )
     require_order(asked.soft_timeout_ms, asked.timeout_ms)
     return asked
@@ -187,6 +206,8 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         deadline_in_ms=deadline_in_ms,
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
         options=None if travels == wire.Options() else travels,
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
     )
 
 
@@ -238,6 +259,16 @@ def _priority(value: Any) -> Priority:
     if value in PRIORITIES:
         return value  # type: ignore[no-any-return]  # just checked
     raise InvalidOption(f"priority {value!r} is none of {', '.join(PRIORITIES)}", option="priority")
+
+
+def _on_overload(value: Any) -> OnOverload | None:
+    if value is None or value in ON_OVERLOAD:
+        return value  # type: ignore[no-any-return]  # just checked
+    raise InvalidOption(f"on_overload {value!r} is none of {', '.join(ON_OVERLOAD)}", option="on_overload")
+
+
+def _wait_ms(value: Duration | None) -> Milliseconds | None:
+    return None if value is None else duration_ms(value, option="wait")
 
 
 def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:

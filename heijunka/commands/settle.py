@@ -81,7 +81,18 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
             acks = len(args) - 2
     return Command(
         "settle",
-        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels, *keys.sources),
+        keys=(
+            keys.stats,
+            keys.bell,
+            keys.wake,
+            keys.scheduled,
+            keys.dead,
+            keys.results,
+            keys.cancels,
+            keys.limits,
+            keys.room,
+            *keys.sources,
+        ),
         args=args,
         read=_read,
         sessions=keys.sessions,

@@ -6,7 +6,7 @@ Annotations are read at run time, so they are not postponed.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -106,6 +106,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         duration(least="1ms", most="30d"),
         "The longest that this bound gets; not below `retry_base`.",
     ] = 600_000
+    on_overload: Annotated[
+        Literal["raise", "wait", "drop"],
+        choice("raise", "wait", "drop"),
+        "What `enqueue` does when the domain has no room: raise `Overloaded`, wait for room, or drop the job.",
+    ] = "raise"
+    wait_ms: Annotated[
+        int,
+        duration(least="0s", most="1d"),
+        "How long `enqueue` waits for room at most, when it waits.",
+    ] = 30_000
     max_deliveries: Annotated[
         int,
         whole(1, 100),
