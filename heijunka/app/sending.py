@@ -7,6 +7,7 @@ a ring may be lost with whoever heard it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from heijunka import commands
 from heijunka.app.admission import RAISE, Terms, overloaded
-from heijunka.app.connected import Connected
+from heijunka.app.declaring import Declaring
 from heijunka.app.middleware import AroundEnqueue
 from heijunka.app.outgoing import BATCH, Outgoing, flat
 from heijunka.broker.conversation import Patience
@@ -34,7 +35,7 @@ def as_default() -> Terms:
     return RAISE
 
 
-class Sending(Connected):
+class Sending(Declaring):
     """What hands jobs to Redis.
 
     Parameters:
@@ -79,6 +80,8 @@ class Sending(Connected):
         Raises:
             Overloaded: there is no room for them.
         """
+        if not self._told:
+            await asyncio.to_thread(self.declare)
         coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
         with self._around(outgoing):
             reply = await coalescer.add(outgoing, partial=partial)
@@ -138,6 +141,8 @@ class Sending(Connected):
         return replies
 
     def _sent(self, outgoing: Sequence[Outgoing], ask: Ask, *, partial: bool) -> Accepted:
+        if not self._told:
+            self.declare()
         client, keys = self.connections.client, self.keys(outgoing[0].domain)
         reply = client.execute(commands.enqueue(keys, flat(outgoing), partial=partial))
         if isinstance(reply, Accepted):

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from heijunka.config.address import ADDRESS
+from heijunka.config.domains import DOMAINS
 from heijunka.config.kinds import Kind, choice, duration, or_none, size, text, whole
+from heijunka.policies.admission import Given
 
 DEFAULT: Final = "default"
 
@@ -106,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         duration(least="1ms", most="30d"),
         "The longest that this bound gets; not below `retry_base`.",
     ] = 600_000
+    domains: Annotated[
+        dict[str, Given],
+        DOMAINS,
+        "What is declared of domains, besides what the application's code declares; see [admission](admission.md).",
+    ] = {}
     on_overload: Annotated[
         Literal["raise", "wait", "drop"],
         choice("raise", "wait", "drop"),

@@ -16,8 +16,8 @@ from heijunka.broker.command import Command
 from heijunka.broker.header import Slot
 from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
-from heijunka.commands.limit import limit
 from heijunka.commands.letters import Revival, amend, letters, purge, revive, trim
+from heijunka.commands.limit import limit
 from heijunka.keys import DomainKeys
 from tests.lua import rules
 

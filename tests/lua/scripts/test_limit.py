@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from heijunka import commands
-from heijunka.commands.limit import limit
 from heijunka.clock import Milliseconds
+from heijunka.commands.limit import limit
 from heijunka.keys import DomainKeys
 from tests.fixtures.fake import Executor
 from tests.fixtures.samples import sample
