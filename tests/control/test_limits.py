@@ -135,7 +135,7 @@ def test_operators_at_the_same_time_lose_no_change(app: Heijunka) -> None:
 
     def change(**limit: int) -> None:
         together.wait()
-        limits.set("payment", **limit)  # type: ignore[arg-type]  # as keywords come
+        limits.set("payment", **limit)
 
     threads = [threading.Thread(target=change, kwargs=each) for each in ({"soft_limit": 20}, {"hard_limit": 2_000})]
     for thread in threads:
