@@ -58,6 +58,7 @@ class DomainKeys:
         self.leases = at("leases")
         self.cancels = at("cancels")
         self.stats = at("stats")
+        self.budget = at("budget")
         self.results = at("result:")
         self.sessions = at("session:")
 

@@ -31,7 +31,8 @@ Span = Annotated[int, msgspec.Meta(ge=0, le=10 * 366 * 86_400_000)]
 
 
 class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "timeout_ms": "t", "soft_timeout_ms": "s", "attempts": "n", "keep_result_ms": "k", "priority": "p",
+    "timeout_ms": "t", "soft_timeout_ms": "s", "attempts": "n", "keep_result_ms": "k",
+    "priority": "p", "on_expire": "x",
 }):  # fmt: skip
     """What one call asked for that differs from its task.
 
@@ -41,6 +42,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
         attempts: how often it is tried at most.
         keep_result_ms: how long its result is kept; 0 for not at all.
         priority: "high", "normal" or "low".
+        on_expire: "dead" or "drop", what becomes of it when its deadline passed.
     """
 
     timeout_ms: Span | None = None
@@ -48,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     keep_result_ms: Span | None = None
     priority: str | None = None
     soft_timeout_ms: Span | None = None
+    on_expire: str | None = None
 
 
 class FailedAttempt(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -80,6 +83,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
         deadline_ms: the moment after which it must not start, ms since the epoch, or None.
         options: what differs from the task, or None.
         errors: of its last attempts, the oldest first. It is not written as long as there is none.
+        parked_ms: since when it waits for a worker that knows its task, by Redis's clock; 0, and not written, when it
+            does not.
     """
 
     version: int
@@ -90,6 +95,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deadline_ms: int | None = None
     options: Options | None = None
     errors: tuple[FailedAttempt, ...] = ()
+    parked_ms: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
@@ -147,9 +153,9 @@ _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no msgpack, or nothing sensible."""
 
 
-_UNFAILED: Final = bytes([0x90 + len(Job.__struct_fields__) - 1])
-"""How the blob of a job begins whose attempts never failed: an array without the last field."""
-_BEFORE_ID: Final = _UNFAILED + _encode(Job(FORMAT, bytes(16), "", NOTHING))[1:4]
+_WITHOUT_LAST: Final = [bytes([0x90 + len(Job.__struct_fields__) - less]) for less in range(3)]
+"""How the blob of a job begins that has not the last field, or the last two: most jobs never fail nor wait."""
+_BEFORE_ID: Final = _WITHOUT_LAST[2] + _encode(Job(FORMAT, bytes(16), "", NOTHING))[1:4]
 _FIRST: Final = _encode(1)
 
 ERRORS_KEPT: Final = 10
@@ -197,7 +203,10 @@ def id_ms(job_id: bytes) -> int:
 def encode_job(job: Job) -> bytes:
     """A job's blob."""
     encoded = _encode(job)
-    return encoded if job.errors else _UNFAILED + encoded[1:-1]
+    if job.parked_ms:
+        return encoded
+    less = 1 if job.errors else 2  # each of them takes one byte when it is empty
+    return _WITHOUT_LAST[less] + encoded[1:-less]
 
 
 def with_error(

@@ -6,7 +6,7 @@
 -- KEYS[2] stats     hash    counters of the domain
 -- KEYS[3] wake      list    wakes who promotes, and looks for marks
 -- KEYS[4] scheduled zset    jobs by due ms
--- KEYS[5] cancels   zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[5] cancels   zset    ids of marked jobs by when they were marked (ms), no two alike
 -- KEYS[6] result    string  how the job ended, for who waits for it
 -- KEYS[7] stream    stream  the source the job was seen in
 -- ARGV[1] seq       int     the caller's number for this call
@@ -63,9 +63,9 @@ if reply == 'cancelled' then
   redis.call('ZREM', cancels, id)
   announce(result, keep, record)
 elseif reply == 'cancelling' then
-  redis.call('ZREMRANGEBYSCORE', cancels, '-inf', now)
-  local last = tonumber(redis.call('ZREVRANGE', cancels, 0, 0, 'WITHSCORES')[2] or 0)
-  redis.call('ZADD', cancels, math.max(now + MARK_TTL_MS, last + 1), id)
+  redis.call('ZREMRANGEBYSCORE', cancels, '-inf', now - MARK_TTL_MS)
+  local last = tonumber(redis.call('ZRANGE', cancels, 0, 0, 'REV', 'WITHSCORES')[2] or 0)
+  redis.call('ZADD', cancels, math.max(now, last + 1), id)
   redis.call('PEXPIRE', cancels, MARK_TTL_MS)
   redis.call('HINCRBY', stats, 'marked', 1)
   ring(wake)

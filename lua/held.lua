@@ -1,7 +1,7 @@
 -- held: tell a worker what it holds, so that a pull whose reply was lost costs nothing. Marks are told as in pull.
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
--- KEYS[2] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[2] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
 -- KEYS[3..9] sources stream  the domain's streams in pull order
 -- ARGV[1] worker     str
 -- ARGV[2] count      int     jobs of each source at most

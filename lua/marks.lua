@@ -1,9 +1,10 @@
 -- marks: name the jobs that were cancelled while workers held them, some at a time; "more" says where to go on.
+-- Each is its id and the moment (ms) when it was marked.
 --
--- KEYS[1] cancels zset  ids of marked jobs by the mark's expiry (ms), no two alike
--- ARGV[1] from    str   "-inf" to begin with, or "(" and the expiry to begin behind
+-- KEYS[1] cancels zset  ids of marked jobs by when they were marked (ms), no two alike
+-- ARGV[1] from    str   "-inf" to begin with, or "(" and the moment to begin behind
 -- ARGV[2] limit   int   jobs at most
--- Returns {"marks", ids...} | {"more", from, ids...}
+-- Returns {"marks", jobs...} | {"more", from, jobs...}
 -- Cost    O(log cancels + limit)
 -- Flags   no-writes
 
@@ -11,11 +12,7 @@ local cancels = KEYS[1]
 local from, limit = ARGV[1], tonumber(ARGV[2])
 
 local marked = redis.call('ZRANGEBYSCORE', cancels, from, '+inf', 'WITHSCORES', 'LIMIT', 0, limit)
-local ids = {}
-for i = 1, #marked, 2 do
-  ids[#ids + 1] = marked[i]
+if #marked == 2 * limit then
+  return { 'more', '(' .. marked[#marked], unpack(marked) }
 end
-if #ids == limit then
-  return { 'more', '(' .. marked[#marked], unpack(ids) }
-end
-return { 'marks', unpack(ids) }
+return { 'marks', unpack(marked) }

@@ -5,7 +5,7 @@
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
 -- KEYS[2] bell       list    wakes one idle worker
--- KEYS[3] cancels    zset    ids of marked jobs by the mark's expiry (ms), no two alike
+-- KEYS[3] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
 -- KEYS[4] suspects   stream  jobs that were running when their worker died
 -- KEYS[5..10] sources stream the other streams in pull order
 -- ARGV[1] worker     str

@@ -72,6 +72,7 @@ def test_the_errors_of_attempts_travel_with_the_job_and_cost_others_nothing() ->
 
     assert (wire.FailedAttempt(2, "ConnectionError", "no route", "w1", 7),) == wire.decode_job(failed).errors
     assert () == wire.decode_job(wire.encode_job(job)).errors
+    assert 7 == wire.decode_job(wire.encode_job(msgspec.structs.replace(job, parked_ms=7))).parked_ms
     fields = msgspec.msgpack.decode(wire.encode_job(job))
     assert [wire.FORMAT, job.id, "charge", {"a": 1}, 3, None, {"n": 9}] == fields
 

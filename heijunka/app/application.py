@@ -85,6 +85,9 @@ class Heijunka(Sending):
                 - retry_cap: longest such bound.
                 - keep_result: how long results are kept; None for not at all.
                 - no_retry_on: exceptions that are final.
+                - on_expire: what becomes of a job whose deadline passed, "dead" (a dead letter) or "drop".
+                - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+                - wait: how long to wait for room at most, when it waits.
 
         Returns:
             The task, which can still be called as the function; with parentheses, what makes a function one.

@@ -40,7 +40,11 @@ class Declaring(Connected):
 
         Parameters:
             name: of the domain, `[a-z0-9_.-]{1,64}`.
-            limits: soft_limit, hard_limit (jobs; None for no such limit) and reserved (a share from 0 to below 1).
+            limits: what bounds it.
+
+                - soft_limit: the load, in jobs, from which on accepted jobs are told of pressure; None for never.
+                - hard_limit: the load, in jobs, at which everything is refused; None for never.
+                - reserved: the share of the hard limit that is left to high priority, from 0 to below 1.
 
         Raises:
             InvalidName: the name has other characters.
@@ -71,10 +75,13 @@ class Declaring(Connected):
         return found
 
     def declare(self) -> None:
-        """Tell Redis what is declared, if this process has not yet; the first call that needs Redis does this.
+        """Tell Redis what is declared; the first call that hands in a job does this.
 
         Raises:
             BrokerError: Redis cannot be reached, or answered with an error.
+
+        Example:
+            >>> app.declare()  # doctest: +SKIP
         """
         declarations = self.declarations
         if declarations:
@@ -84,6 +91,11 @@ class Declaring(Connected):
         self._told = True
 
     def override(self, values: Mapping[str, Any], origin: str) -> None:
-        """Override settings; see `Connected.override`."""
+        """Override settings; what is declared is told anew. See `Connected.override`.
+
+        Parameters:
+            values: settings by name.
+            origin: where they come from, as `config show --origin` shows it.
+        """
         super().override(values, origin)
         self._told = False

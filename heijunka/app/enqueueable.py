@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpac
 
 from heijunka import wire
 from heijunka.app.admission import Terms, admission, refusal
+from heijunka.app.context import CURRENT
 from heijunka.app.job import Job
 from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options, require_order
 from heijunka.app.outgoing import BATCH, Outgoing
 from heijunka.app.signature import Signature
+from heijunka.clock import instant_ms
 from heijunka.commands.enqueue import Accepted, where
 from heijunka.errors import PayloadTooLarge
 
@@ -216,7 +218,11 @@ class Enqueueable(Generic[P, R]):
     def _deadline_ms(self) -> int | None:
         if self.call.deadline_in_ms is not None:
             return self.app.server_ms() + self.call.deadline_in_ms
-        return self.call.deadline_at_ms
+        if not self.call.inherits:
+            return self.call.deadline_at_ms
+        parent = CURRENT.get(None)
+        deadline = None if parent is None else parent.deadline
+        return None if deadline is None else instant_ms(deadline)
 
     @property
     def keeps_results(self) -> bool:
@@ -279,11 +285,15 @@ class BaseTask(Enqueueable[P, R]):
                 - priority: "high", "normal" or "low", instead of the task's.
                 - delay: how much later it may start, by Redis's clock.
                 - at: the moment before which it must not start, an aware datetime; excludes `delay`.
-                - deadline: after that long, or after that moment, it must not start any more.
+                - deadline: after that long, or after that moment, it must not start any more. Without one it is the
+                  deadline of the job that makes the call, if one does; None for none.
                 - timeout: how long an attempt may run.
                 - soft_timeout: after which `SoftTimeout` is raised in it; None for never.
                 - attempts: how often it is tried at most, 1 to 1,000.
                 - keep_result: how long its result is kept; None for not at all.
+                - on_expire: what becomes of it when its deadline passed, "dead" (a dead letter) or "drop".
+                - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+                - wait: how long to wait for room at most, when it waits.
 
         Returns:
             What has the task's `enqueue` and its relatives. It can be kept and used again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
 import msgspec
 
@@ -18,6 +18,9 @@ from heijunka.keys import PRIORITIES, Priority, valid_name
 TASK_NAME = re.compile(r"[A-Za-z_][\w.]{0,199}", re.ASCII)
 
 DEFAULT_DOMAIN: Final = "default"
+
+OnExpire = Literal["dead", "drop"]
+"""What becomes of a job whose deadline passed: a dead letter, or nothing but a count."""
 
 
 class Unset:
@@ -45,6 +48,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
         no_retry_on: exceptions that are final.
         on_overload: what to do when the domain has no room.
         wait_ms: how long to wait for room at most.
+        on_expire: what becomes of a job whose deadline passed.
     """
 
     domain: str = DEFAULT_DOMAIN
@@ -58,6 +62,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     no_retry_on: tuple[type[BaseException], ...] = ()
     on_overload: OnOverload | None = None
     wait_ms: int | None = None
+    on_expire: OnExpire = "dead"
 
 
 class TaskKeywords(TypedDict, total=False):
@@ -76,6 +81,7 @@ class TaskKeywords(TypedDict, total=False):
         no_retry_on: exceptions that are final.
         on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
         wait: how long to wait for room at most, when it waits.
+        on_expire: what becomes of a job whose deadline passed: "dead" for a dead letter, "drop" for a count alone.
     """
 
     name: str | None
@@ -90,6 +96,7 @@ class TaskKeywords(TypedDict, total=False):
     no_retry_on: tuple[type[BaseException], ...] | type[BaseException]
     on_overload: OnOverload
     wait: Duration
+    on_expire: OnExpire
 
 
 class CallKeywords(TypedDict, total=False):
@@ -99,25 +106,28 @@ class CallKeywords(TypedDict, total=False):
         priority: "high", "normal" or "low".
         delay: how much later it may start (seconds, or text such as "5m").
         at: the moment before which it must not start, an aware datetime.
-        deadline: after that long, or after that moment, it must not start any more.
+        deadline: after that long, or after that moment, it must not start any more. A call that a running job makes
+            has the deadline of that job unless it has one of its own, or None for none.
         timeout: how long an attempt may run.
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
         on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
         wait: how long to wait for room at most, when it waits.
+        on_expire: what becomes of it when its deadline passed: "dead" or "drop".
     """
 
     priority: Priority
     delay: Duration
     at: datetime
-    deadline: Duration | datetime
+    deadline: Duration | datetime | None
     timeout: Duration
     soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
     on_overload: OnOverload
     wait: Duration
+    on_expire: OnExpire
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -129,6 +139,7 @@ class Call(msgspec.Struct, frozen=True):
         at_ms: the moment before which it must not start.
         deadline_in_ms: after that long it must not start any more.
         deadline_at_ms: after that moment it must not start any more.
+        inherits: whether it takes the deadline of the job that makes it.
         options: what travels with the job, or None when nothing differs from the task.
         on_overload: what to do when the domain has no room.
         wait_ms: how long to wait for room at most.
@@ -139,6 +150,7 @@ class Call(msgspec.Struct, frozen=True):
     at_ms: int | None = None
     deadline_in_ms: int | None = None
     deadline_at_ms: int | None = None
+    inherits: bool = True
     options: wire.Options | None = None
     on_overload: OnOverload | None = None
     wait_ms: int | None = None
@@ -167,6 +179,7 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         no_retry_on=_exceptions(given.get("no_retry_on", ())),
         on_overload=_on_overload(given.get("on_overload")),
         wait_ms=_wait_ms(given.get("wait")),
+        on_expire=_on_expire(given.get("on_expire", "dead")),
     )
     require_order(asked.soft_timeout_ms, asked.timeout_ms)
     return asked
@@ -189,6 +202,7 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         attempts=_attempts(given.get("attempts")),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         priority=None if priority is None else _priority(priority),
+        on_expire=_on_expire(given["on_expire"]) if "on_expire" in given else None,
     )
     require_order(travels.soft_timeout_ms, travels.timeout_ms)
     delay_ms = duration_ms(given.get("delay", 0), option="delay")
@@ -205,6 +219,7 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         at_ms=None if at is None else instant_ms(at),
         deadline_in_ms=deadline_in_ms,
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
+        inherits="deadline" not in given,
         options=None if travels == wire.Options() else travels,
         on_overload=_on_overload(given.get("on_overload")),
         wait_ms=_wait_ms(given.get("wait")),
@@ -269,6 +284,12 @@ def _on_overload(value: Any) -> OnOverload | None:
 
 def _wait_ms(value: Duration | None) -> Milliseconds | None:
     return None if value is None else duration_ms(value, option="wait")
+
+
+def _on_expire(value: Any) -> OnExpire:
+    if value in get_args(OnExpire):
+        return value  # type: ignore[no-any-return]  # just checked
+    raise InvalidOption(f"on_expire {value!r} is neither 'dead' nor 'drop'", option="on_expire")
 
 
 def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:

@@ -7,7 +7,7 @@ from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leav
 from heijunka.commands.promote import Promoted, promote
 from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
 from heijunka.commands.recover import Recovered, recover
-from heijunka.commands.settle import Settled, ack, cancelled, dead, done, release, retry, settle, snooze
+from heijunka.commands.settle import Settled, ack, cancelled, dead, done, dropped, release, retry, settle, snooze
 
 __all__ = [
     "Absent",
@@ -35,6 +35,7 @@ __all__ = [
     "dead",
     "depths",
     "done",
+    "dropped",
     "enqueue",
     "held",
     "join",

@@ -43,11 +43,11 @@ class Marks(msgspec.Struct, frozen=True):
     """Some jobs that are marked.
 
     Attributes:
-        ids: 16 bytes each.
+        at_ms: when each was marked, by its id; by Redis's clock.
         more: where to go on, None after the last.
     """
 
-    ids: tuple[bytes, ...]
+    at_ms: dict[bytes, int]
     more: str | None = None
 
 
@@ -81,11 +81,15 @@ def cancel(
 
 
 def marks(keys: DomainKeys, *, start: str = FIRST, limit: int = 500) -> Command[Marks]:
-    """Up to `limit` marked jobs, from those on whose marks expire first."""
+    """Up to `limit` marked jobs, those first that were marked first."""
     return Command("marks", keys=(keys.cancels,), args=(start, limit), read=_marks)
 
 
 def _marks(reply: Reply) -> Marks:
     if reply[0] == b"more":
-        return Marks(tuple(reply[2:]), reply[1].decode())
-    return Marks(tuple(reply[1:]))
+        return Marks(_by_id(reply[2:]), reply[1].decode())
+    return Marks(_by_id(reply[1:]))
+
+
+def _by_id(flat: Reply) -> dict[bytes, int]:
+    return {job: int(at) for job, at in zip(flat[::2], flat[1::2], strict=True)}

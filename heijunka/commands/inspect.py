@@ -20,12 +20,12 @@ class Depths(msgspec.Struct, frozen=True):
         dead: dead letters.
         workers: registered workers.
         load: ready + suspects + running + leases.
-        counters: enqueued; in bounded domains admitted_h, _n and _l by priority, of which soft_… above the soft limit,
-            and refused_hard_…, refused_reserve_… and refused_draining_…;
-            ack, done, retry, snooze, dead, release of settled attempts; cancelled; marked (cancelled
-            while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else) of what
-            dead workers held; revived (made jobs again) and purged of dead letters. They add up:
-            enqueued + revived = ack + done + dead + cancelled + buried + gone + load - leases + scheduled, and
+        counters: enqueued; in bounded domains admitted_h, _n and _l by priority, of which soft_h, _n and _l above the
+            soft limit, and refused_hard_, refused_reserve_ and refused_draining_h, _n and _l; ack, done, retry (and
+            retry_delayed: those put off), snooze, dropped, dead, release of settled attempts; cancelled; marked
+            (cancelled while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else)
+            of what dead workers held; revived (made jobs again) and purged of dead letters. They add up: enqueued +
+            revived = ack + done + dropped + dead + cancelled + buried + gone + load - leases + scheduled, and
             dead + buried = revived + purged + dead letters.
         leases: admission leases that are held.
         limits: the fields of what bounds the domain, as `heijunka.control.limits` reads them.

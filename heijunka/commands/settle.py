@@ -40,7 +40,11 @@ def done(entry: Entry, job_id: str, *, keep_ms: int, result: bytes) -> Outcome:
 
 
 def retry(entry: Entry, *, where: str, job: bytes) -> Outcome:
-    """The attempt failed: put `job` (the blob of the next attempt) where it waits for its time."""
+    """The attempt failed: put `job` (the blob of the next attempt) where it waits for its time.
+
+    It may be put off further, if the domain has retried beyond its budget (see `heijunka.policies.budget`); one that is
+    to run at a moment (`at_ms`) is not.
+    """
     return ("retry", entry.source, entry.id, where, job)
 
 
@@ -57,6 +61,11 @@ def dead(entry: Entry, job_id: str, *, keep_ms: int, failure: bytes, reason: str
 def cancelled(entry: Entry, job_id: bytes, *, keep_ms: int, record: bytes) -> Outcome:
     """The job was cancelled and ends here; tell who waits for its result, and keep the record for `keep_ms`."""
     return ("cancelled", entry.source, entry.id, id_text(job_id), keep_ms, record, job_id)
+
+
+def dropped(entry: Entry, job_id: str, *, keep_ms: int, failure: bytes) -> Outcome:
+    """The job ends here without an attempt and without a dead letter; who waits is told if `keep_ms` is not 0."""
+    return ("dropped", entry.source, entry.id, job_id, keep_ms, failure)
 
 
 def release(entry: Entry) -> Outcome:
@@ -82,16 +91,9 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
     return Command(
         "settle",
         keys=(
-            keys.stats,
-            keys.bell,
-            keys.wake,
-            keys.scheduled,
-            keys.dead,
-            keys.results,
-            keys.cancels,
-            keys.limits,
-            keys.room,
+            *(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels),
             *keys.sources,
+            *(keys.budget, keys.limits, keys.room),
         ),
         args=args,
         read=_read,

@@ -17,8 +17,11 @@ from heijunka.config.settings import SETTINGS
 PREFIX: Final = "HEIJUNKA_"
 NOT_SETTINGS: Final = {
     "HEIJUNKA_ENV": "Names the surroundings; `production` keeps the embedded server from starting.",
+    "HEIJUNKA_RUNTIME_DIR": "Where supervisors keep what their successors need when they are killed: a private "
+    "directory, best in memory, that containers which replace each other share. Without it, one under `/dev/shm`.",
     "HEIJUNKA_SERVER_BINARY": "Path of the server that the embedded server runs, instead of looking for one.",
     "HEIJUNKA_STATE_DIR": "Where the embedded server keeps its data.",
+    "HEIJUNKA_WORKER": "The worker's id, set by it for itself and what it starts, which ends when it does.",
 }
 """Variables that are read elsewhere, and what they are for."""
 TESTS: Final = "HEIJUNKA_TEST_"

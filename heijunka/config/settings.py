@@ -128,6 +128,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         whole(1, 100),
         "How often a worker may die while it runs a job before the job is dead-lettered as poison.",
     ] = 3
+    park_ttl_ms: Annotated[
+        int,
+        duration(least="0s", most="30d"),
+        "How long a job whose task a worker does not know waits for one that does, as during a rolling deploy, "
+        "before it is dead-lettered. With 0s, not at all.",
+    ] = 86_400_000
+    dead_max_age_ms: Annotated[
+        int | None,
+        or_none(duration(least="1s", most="3650d")),
+        "How long dead letters are kept. With none, until somebody purges them.",
+    ] = None
+    dead_max_count: Annotated[
+        int | None,
+        or_none(whole(0, 1_000_000_000)),
+        "How many dead letters each domain keeps; the oldest go first. With none, all of them.",
+    ] = None
     processes: Annotated[int, whole(1, 500), "Worker processes of each domain."] = 2
     slots: Annotated[int, whole(1, 10_000), "Attempts that one worker process runs at a time."] = 1
     pull_size: Annotated[

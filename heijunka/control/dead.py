@@ -292,7 +292,7 @@ class DeadLetters:
     def trim(self, domain: str, *, older_than: Duration | None = None, keep: int | None = None) -> int:
         """Delete the oldest letters beyond a bound; each is counted as `purged`.
 
-        Nothing else bounds the letters of a domain.
+        Supervisors do the same once a minute where the settings `dead_max_age` and `dead_max_count` say so.
 
         Parameters:
             domain: its name.

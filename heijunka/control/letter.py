@@ -180,7 +180,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         deadline_ms = self.job.deadline_ms
         if deadline_ms is not None and deadline_ms <= due_ms:
             deadline_ms = None
-        job = msgspec.structs.replace(self.job, attempt=1, deadline_ms=deadline_ms, errors=self.errors)
+        job = msgspec.structs.replace(self.job, attempt=1, deadline_ms=deadline_ms, errors=self.errors, parked_ms=0)
         return wire.encode_job(job)
 
 

@@ -36,11 +36,12 @@ from heijunka.errors import (
     UndecodableJob,
 )
 from heijunka.keys import Priority
-from heijunka.policies.backoff import retry_delay_ms
+from heijunka.policies.backoff import park_delay_ms, retry_delay_ms
 from heijunka.worker.runnable import Runnable
 from heijunka.worker.sparing import Sparing
 
-log: Final = logging.getLogger("heijunka.worker")
+log: Final = logging.getLogger("heijunka.worker.attempt")
+"""One of its own: who knows that jobs fail may silence it, and still hear of workers."""
 
 PRIORITY_OF: Final[Mapping[str, Priority]] = {"h": "high", "n": "normal", "l": "low"}
 
@@ -52,6 +53,7 @@ HEEDS: Final = (Steer, JobCancelled, asyncio.CancelledError)
 MESSAGE_CHARS = 2_000
 TRACEBACK_CHARS = 16_000
 LOGGED_CHARS = 300
+NAMES_KEPT = 1_000
 
 
 class Attempt(msgspec.Struct, eq=False):
@@ -82,6 +84,7 @@ class Pipeline:
         worker: this worker's id.
         server_ms: now by Redis's clock, ms.
         keep_failure_ms: how long the failure of a job is kept for who waits, when its task is unknown.
+        park_ttl_ms: how long a job whose task is unknown waits for a worker that knows it.
 
     Attributes:
         cancels: source and entry id of the jobs held here that were cancelled meanwhile; any thread may change it.
@@ -95,10 +98,13 @@ class Pipeline:
         worker: str,
         server_ms: Callable[[], int],
         keep_failure_ms: int,
+        park_ttl_ms: int = 0,
     ) -> None:
         self._runnables, self._worker = runnables, worker
         self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
         self.cancels: set[tuple[int, bytes]] = set()
+        self._park_ttl_ms = park_ttl_ms
+        self._unheard: set[str] = set()  # tasks that were asked for and are unknown
         self.failures = Sparing(log)
 
     def admitted(self, entry: Entry) -> Attempt | Outcome:  # noqa: PLR0911 - one for each reason not to run
@@ -110,10 +116,10 @@ class Pipeline:
         if entry.marked or (self.cancels and (entry.source, entry.id) in self.cancels):
             return self._called_off(entry, job)
         runnable = self._runnables.get(job.task)
-        if runnable is None:
-            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here")
         if job.deadline_ms is not None and self._server_ms() >= job.deadline_ms:
-            return self._unrun(entry, job, "expired", f"its deadline passed before attempt {job.attempt} began")
+            return self._expired(entry, job, runnable)
+        if runnable is None:
+            return self._unknown(entry, job)
         try:
             args, kwargs = runnable.signature.decode(job.args)
         except UndecodableArguments as error:
@@ -147,7 +153,7 @@ class Pipeline:
         """The outcome of an attempt whose task returned `value`."""
         if attempt.current.was_told:
             return self._cancelled(attempt.entry, attempt.job, "it was cancelled while it ran")
-        keep_ms = _keep_ms(attempt)
+        keep_ms = _keep_ms(attempt.job, attempt.runnable)
         if keep_ms == 0:
             return commands.ack(attempt.entry)
         try:
@@ -214,7 +220,8 @@ class Pipeline:
 
     def _snoozed(self, attempt: Attempt, pause_ms: int) -> Outcome:
         place = where(attempt.current.priority, delay_ms=pause_ms)
-        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(attempt.job))
+        job = msgspec.structs.replace(attempt.job, parked_ms=0)
+        return commands.snooze(attempt.entry, where=place, job=wire.encode_job(job))
 
     def _retried(self, attempt: Attempt, pause_ms: int, error: BaseException) -> Outcome:
         job = attempt.job
@@ -226,8 +233,11 @@ class Pipeline:
             worker=self._worker,
             at_ms=wall_ms(),
         )
-        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors)
-        place = where(attempt.current.priority, delay_ms=pause_ms)
+        job = msgspec.structs.replace(job, attempt=job.attempt + 1, errors=errors, parked_ms=0)
+        if job.deadline_ms is None:
+            place = where(attempt.current.priority, delay_ms=pause_ms)
+        else:  # a moment of its own, which the budget does not move beyond the deadline
+            place = where(attempt.current.priority, at_ms=self._server_ms() + pause_ms)
         self.failures.say(
             logging.WARNING,
             "%s %s: attempt %d of %d failed: %s; again in %s at the earliest",
@@ -250,13 +260,42 @@ class Pipeline:
             attempt=attempt.job.attempt,
         )
         after = f" after attempt {attempt.job.attempt} of {attempt.current.attempts}"
-        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt), failure, after)
+        return self._buried(attempt.entry, attempt.job, _keep_ms(attempt.job, attempt.runnable), failure, after)
+
+    def _expired(self, entry: Entry, job: wire.Job, runnable: Runnable | None) -> Outcome:
+        message = f"its deadline passed before attempt {job.attempt} began"
+        on_expire = job.options.on_expire if job.options is not None else None
+        if on_expire is None and runnable is not None:
+            on_expire = runnable.on_expire
+        if on_expire != "drop":
+            return self._unrun(entry, job, "expired", message)
+        failure = wire.encode_end(self._failure("expired", message=message, attempt=job.attempt))
+        return commands.dropped(entry, wire.id_text(job.id), keep_ms=self._keep_unrun_ms(job), failure=failure)
+
+    def _unknown(self, entry: Entry, job: wire.Job) -> Outcome:
+        """Put a job aside whose task is unknown here: during a rolling deploy another worker may know it."""
+        now_ms = self._server_ms()
+        since_ms = job.parked_ms or now_ms
+        if now_ms - since_ms >= self._park_ttl_ms:
+            waited = f", nor anywhere else within {spell_ms(self._park_ttl_ms)}" if self._park_ttl_ms else ""
+            return self._unrun(entry, job, "unknown task", f"no task is called {job.task!r} here{waited}")
+        if job.task not in self._unheard and len(self._unheard) < NAMES_KEPT:
+            self._unheard.add(job.task)
+            ttl = spell_ms(self._park_ttl_ms)
+            log.warning("no task is called %r here: its jobs wait up to %s for a worker that knows it", job.task, ttl)
+        pause_ms = park_delay_ms(now_ms - since_ms, chance=random.random())  # noqa: S311 - jitter
+        place = where(PRIORITY_OF[entry.priority], delay_ms=pause_ms)
+        return commands.snooze(
+            entry, where=place, job=wire.encode_job(msgspec.structs.replace(job, parked_ms=since_ms))
+        )
 
     def _unrun(self, entry: Entry, job: wire.Job, reason: str, message: str) -> Outcome:
         failure = self._failure(reason, message=message[:MESSAGE_CHARS], attempt=job.attempt)
+        return self._buried(entry, job, self._keep_unrun_ms(job), failure)
+
+    def _keep_unrun_ms(self, job: wire.Job) -> int:
         runnable = self._runnables.get(job.task)
-        keep_ms = self._keep_failure_ms if runnable is None else runnable.keep_result_ms
-        return self._buried(entry, job, keep_ms, failure)
+        return self._keep_failure_ms if runnable is None else _keep_ms(job, runnable)
 
     def _undecodable(self, entry: Entry, error: UndecodableJob) -> Outcome:
         failure = self._failure("undecodable", message=str(error)[:MESSAGE_CHARS])
@@ -292,11 +331,11 @@ def _timeout(attempt: Attempt) -> AttemptTimeout:
     )
 
 
-def _keep_ms(attempt: Attempt) -> int:
-    options = attempt.job.options
+def _keep_ms(job: wire.Job, runnable: Runnable) -> int:
+    options = job.options
     if options is not None and options.keep_result_ms is not None:
         return options.keep_result_ms
-    return attempt.runnable.keep_result_ms
+    return runnable.keep_result_ms
 
 
 def _in_a_line(error_type: str, message: str) -> str:

@@ -8,6 +8,7 @@ that attempt only if both agree and its end has not been written.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from functools import partial
@@ -22,7 +23,7 @@ MAGIC: Final = b"hjboard1"
 
 _HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
 _PID: Final = Struct("@Q")
-_PID_AT, _JOINED_AT = 16, 24
+_PID_AT, _JOINED_AT, _QUIET_AT = 16, 24, 32
 _SLOTS_AT: Final = 64
 _SLOT: Final = 128
 
@@ -61,7 +62,7 @@ class Board:
     """The board of one worker.
 
     The worker calls `begin` and `end` around every attempt; a slot belongs to one thread. A board is
-    written by one process in its whole life.
+    written by one process in its whole life, but for one word that is its supervisor's (`wish_quiet`).
 
     Parameters:
         path: of its file.
@@ -77,7 +78,7 @@ class Board:
         b'1700000000000-0'
     """
 
-    __slots__ = ("_begun", "_busy", "_memory", "_seen", "_write_begin", "_write_end", "path", "slots")
+    __slots__ = ("_begun", "_busy", "_held", "_memory", "_seen", "_write_begin", "_write_end", "path", "slots")
 
     def __init__(self, path: str, memory: mmap.mmap) -> None:
         magic, slots, _, _ = _HEADER.unpack_from(memory)
@@ -135,6 +136,28 @@ class Board:
         self._busy[slot] = total = self._busy[slot] + busy_ns
         self._write_end(_SLOTS_AT + _END_AT + slot * _SLOT, total, self._begun[slot])
 
+    def hold(self) -> None:
+        """Lock the file for as long as this process lives: whoever finds it unlocked knows that the worker is dead.
+
+        Raises:
+            OSError: somebody took the worker for dead already.
+        """
+        self._held = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)  # never closed: the kernel does it at our end
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(self._held).st_nlink == 0:
+            raise FileNotFoundError(f"{self.path} was taken away")
+
+    def is_held(self) -> bool:
+        """Whether the worker lives, or a process does that it forked."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def mark_pid(self, pid: int) -> None:
         """The worker's process is there."""
         _PID.pack_into(self._memory, _PID_AT, pid)
@@ -143,7 +166,19 @@ class Board:
         """The worker is registered with Redis and about to pull: from now on it counts as up."""
         _PID.pack_into(self._memory, _JOINED_AT, 1)
 
+    @property
+    def quiet_wished(self) -> bool:
+        """Whether the supervisor wants the worker to pull no more."""
+        return bool(_PID.unpack_from(self._memory, _QUIET_AT)[0])
+
     # -- the supervisor's side ------------------------------------------------------------------
+
+    def wish_quiet(self, *, quiet: bool) -> None:
+        """Say whether the worker should pull no more; a signal tells it to look.
+
+        The signal alone would not do: Python handles those that came together in the order of their numbers.
+        """
+        _PID.pack_into(self._memory, _QUIET_AT, quiet)
 
     @property
     def pid(self) -> int:

@@ -87,6 +87,19 @@ def _timed_out(domain: str, worker: str, overdue: Sequence[Running]) -> Death:
     return Death(domain, worker, how, (), failure, overdue=_entries(overdue))
 
 
+def inherited(domain: str, worker: str, running: Sequence[Running]) -> Death:
+    """A worker that died with its supervisor, as its board tells.
+
+    Parameters:
+        domain: whose jobs it ran.
+        worker: its id.
+        running: what its board shows.
+    """
+    how = "died with its supervisor"
+    failure = _failure("poison", "WorkerDied", f"{worker} {how} while it ran this job", worker)
+    return Death(domain, worker, how, _entries(running), failure)
+
+
 def lapsed(domain: str, worker: str) -> Death:
     """A worker of whom only is known that nobody renewed its lease."""
     how = "lost its lease"

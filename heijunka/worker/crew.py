@@ -20,7 +20,7 @@ from heijunka.worker.board import Board, Running
 from heijunka.worker.crash import Death, Reason
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
-from heijunka.worker.marked import LOOK_FOR_MARKS
+from heijunka.worker.marked import LOOK_FOR_MARKS, Told
 from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.spec import WorkerSpec
@@ -53,7 +53,7 @@ class Crew:
         self._to_show: deque[str] = deque()
         self._launcher: Launcher | None = None
         self._quiet = self._stopping = False
-        self._cancelled: dict[str, dict[bytes, float]] = {}  # since when, by domain and job
+        self._told: dict[str, Told] = {}
         self.unfinished = False
 
     # -- what the supervisor asks ---------------------------------------------------------------
@@ -131,35 +131,36 @@ class Crew:
         for name, (_, worker) in list(self._workers.items()):
             if worker.pid == pid:
                 mortality.kill_group(pid)
+                mortality.end_strays(name, pid)
                 self._died(name, code)
 
     def buried(self, name: str) -> None:
         """Nothing is left of what a dead worker held."""
         board = self._mourned.pop(name)
         board.close()
-        (self._runtime.path / f"{name}.board").unlink(missing_ok=True)
+        self._runtime.discard(name)
 
-    def cancel(self, domain: str, ids: Iterable[bytes], now: float) -> None:
+    def cancel(self, domain: str, marked: Mapping[bytes, int], now: float) -> None:
         """Jobs were cancelled while workers held them: make the workers look, and give them their grace.
 
         Parameters:
             domain: of the jobs.
-            ids: of all its jobs that are to end, those that were told before included.
+            marked: all its jobs that are to end, those that were told before included, and since when (ms, by
+                Redis's clock).
             now: by the monotonic clock, in seconds.
         """
-        before = self._cancelled.get(domain, {})
-        self._cancelled[domain] = {job: before.get(job, now) for job in ids}
+        self._told.setdefault(domain, Told()).note(marked, now)
         self._tell((worker for worker in self._living() if worker.spec.domain == domain), LOOK_FOR_MARKS)
 
     def quiet(self) -> None:
         """Make workers stop pulling. None is started meanwhile."""
         self._quiet = True
-        self._tell(self._living(), signal.SIGTSTP)
+        self._tell_wish(self._living())
 
     def resume(self) -> None:
         """Make workers pull again."""
         self._quiet = False
-        self._tell(self._living(), signal.SIGCONT)
+        self._tell_wish(self._living())
 
     def show_stacks(self) -> None:
         """Make workers print what they are doing, one at a tick: their lines would mix."""
@@ -201,7 +202,7 @@ class Crew:
         launcher, ready = self._launcher, self._ready
         assert launcher is not None  # noqa: S101 - tick looked
         name = place.next_id()
-        path = str(self._runtime.path / f"{name}.board")
+        path = str(self._runtime.board(name))
         spec = WorkerSpec(
             id=name,
             domain=place.domain,
@@ -229,7 +230,7 @@ class Crew:
         if not worker.joined and worker.board.joined:
             worker.joined = True
             if self._quiet:  # it may not have been listening when the others were told
-                self._tell([worker], signal.SIGTSTP)
+                self._tell_wish([worker])
         if worker.killed_for is not None:
             return
         if worker.kill_at is not None and now >= worker.kill_at:
@@ -249,15 +250,8 @@ class Crew:
 
     def _went_on(self, worker: Worker, running: Sequence[Running], now: float) -> list[Running]:
         """What of that goes on although its job was cancelled, for longer than it may."""
-        cancelled = self._cancelled.get(worker.spec.domain)
-        if not cancelled:
-            return []
-        told_before = now - self._ready.cancel_grace_ms / 1_000
-        return [
-            attempt
-            for attempt in running
-            if attempt.job in cancelled and max(cancelled[attempt.job], attempt.since_ns / 1e9) <= told_before
-        ]
+        told = self._told.get(worker.spec.domain)
+        return [] if told is None else told.late(running, now, grace_s=self._ready.cancel_grace_ms / 1_000)
 
     def _kill(self, worker: Worker, why: Reason) -> None:
         worker.killed_for = why
@@ -316,6 +310,11 @@ class Crew:
             worker.stopping = True
             worker.kill_at = now + worker.spec.grace_ms / 1_000 + STOP_MARGIN_S
         self._tell(workers, signal.SIGTERM)
+
+    def _tell_wish(self, workers: Sequence[Worker]) -> None:
+        for worker in workers:
+            worker.board.wish_quiet(quiet=self._quiet)
+        self._tell(workers, signal.SIGTSTP if self._quiet else signal.SIGCONT)
 
     def _tell(self, workers: Iterable[Worker], what: signal.Signals, *, group: bool = False) -> None:
         told: dict[Launcher, list[str]] = {}

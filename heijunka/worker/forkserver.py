@@ -70,6 +70,9 @@ class ForkServer:
             for pid in self._workers:
                 mortality.kill_group(pid)
             self._reap(wait=True)
+            for pid in mortality.descendants(os.getpid()):  # what workers left to us
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _attend(self, ready: set[int]) -> bool:
         if self._signals.fileno() in ready:
@@ -126,7 +129,9 @@ class ForkServer:
             faulthandler.register(signal.SIGTTIN, 2, all_threads=True)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             board = Board.open(spec.board)
+            board.hold()
             board.mark_pid(os.getpid())
+            os.environ[mortality.MARK] = spec.id
             code = self._run(self._app, spec, board)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else CRASHED if end.code else 0
@@ -157,6 +162,7 @@ class ForkServer:
         """A worker ended: what it started ends too."""
         if pid in self._workers:
             mortality.kill_group(pid)
+            mortality.end_strays(self._workers[pid], pid)
 
 
 def _reaped(before: Callable[[int], None], *, wait: bool) -> tuple[int, int]:
@@ -232,6 +238,8 @@ def _ready(path: str, app: Any) -> Ready:
         processes=settings.processes,
         max_deliveries=settings.max_deliveries,
         keep_failure_ms=settings.keep_result_ms,
+        dead_max_age_ms=settings.dead_max_age_ms,
+        dead_max_count=settings.dead_max_count,
         embedded=settings.embedded if embedded else "",
         state_dir=str(state_directory(os.environ)) if embedded else "",
         threads=tuple(thread.name for thread in threading.enumerate() if thread is not main),

@@ -30,12 +30,15 @@ from heijunka.keys import DomainKeys, domain_keys
 from heijunka.worker import crash
 from heijunka.worker.crash import Death
 from heijunka.worker.doubt import Doubt, Sight
+from heijunka.worker.estate import Estates
 from heijunka.worker.outage import SPOILT, Outage
 
 log: Final = logging.getLogger("heijunka.worker")
 
 RENEWALS_PER_LEASE: Final = 3
 AFTER_A_BUG_S: Final = 1.0
+UNSETTLED_S: Final = 0.2
+"""How soon to look again at what a dead supervisor left when its workers are about to die."""
 CUT_OFF_AFTER: Final = 2 / 3
 """Part of a lease without a renewal after which workers should not pull any more."""
 
@@ -65,6 +68,7 @@ class Keeper:
         domains: whose lost workers to recover.
         buried: called with a worker's id when nothing is left of what it held.
         away: called when Redis cannot be reached; see `Outage`.
+        estates: what dead supervisors left on this host, or None.
 
     Attributes:
         roster: ids of the living workers by domain; set it whenever it changes.
@@ -78,8 +82,10 @@ class Keeper:
         *,
         buried: Callable[[str], None],
         away: Callable[[], None] | None = None,
+        estates: Estates | None = None,
     ) -> None:
         self._channel, self._terms, self._buried = channel, terms, buried
+        self._estates, self._inherit_at = estates, 0.0
         self._domains = tuple(domains)
         self._period_s = terms.lease_ms / RENEWALS_PER_LEASE / 1_000
         self._news: queue.SimpleQueue[Death | None] = queue.SimpleQueue()
@@ -128,8 +134,9 @@ class Keeper:
                     self._bury_owed()
                 finally:  # a death that cannot be reported must not cost the living their leases
                     self._keep()
+                self._inherit()
                 self._outage.over()
-                pause_s = self._renew_at - time.monotonic()
+                pause_s = min(self._renew_at, self._inherit_at) - time.monotonic()
             except HeijunkaError as error:
                 if self._stopping.is_set():
                     break
@@ -193,6 +200,18 @@ class Keeper:
                 self._recover(death, "seen")
                 self._owed.remove(death)
                 self._buried(death.worker)
+
+    def _inherit(self) -> None:
+        """Give back what workers of a dead supervisor of this host held; they are dead, whatever time it is."""
+        now = time.monotonic()
+        if self._estates is None or now < self._inherit_at:
+            return
+        with contextlib.closing(self._estates.deaths(self._domains)) as deaths:
+            for death in deaths:
+                with self._alone(death.domain):
+                    self._recover(death, "seen")
+                    self._estates.settle(death)
+        self._inherit_at = now + (UNSETTLED_S if self._estates.unsettled else self._period_s)
 
     def _recover_lapsed(self, domain: str) -> None:
         if not self._doubt.over(_now_ms()):

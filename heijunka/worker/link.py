@@ -56,6 +56,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         keep_failure_ms: how long a failure is kept for who waits, ms.
         embedded: the setting `embedded`, when Redis is the embedded server; "" when one is configured.
         state_dir: where that server has its state.
+        dead_max_age_ms: how long dead letters are kept, ms; None for ever.
+        dead_max_count: how many each domain keeps; None for all.
         threads: names of the threads that importing the application started; they are not in workers.
         cancel_grace_ms: how long an attempt may go on after its job was cancelled, ms.
     """
@@ -74,6 +76,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     keep_failure_ms: int
     embedded: str = ""
     state_dir: str = ""
+    dead_max_age_ms: int | None = None
+    dead_max_count: int | None = None
     threads: tuple[str, ...] = ()
     cancel_grace_ms: int = 5_000
 

@@ -3,6 +3,9 @@
 A worker must not outlive its fork server, nor a fork server its supervisor, and what a task started must
 not outlive its worker. Linux does this for us (parent-death signals, subreapers); elsewhere a thread
 asks who the parent is, and strays belong to init.
+
+What a worker started is known by its group, by its session, or by the worker's id in its environment. Only a
+process that takes leave of all three on purpose, and runs no other program, is nobody's.
 """
 
 from __future__ import annotations
@@ -15,8 +18,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+
+MARK: Final = "HEIJUNKA_WORKER"
+"""Variable that holds the worker's id in the environment of what it starts."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -61,6 +68,42 @@ def kill_group(leader: int, how: signal.Signals = signal.SIGKILL) -> None:
     for send in (os.kill, os.killpg):  # the group exists only once the child has made it
         with contextlib.suppress(ProcessLookupError, PermissionError):
             send(leader, how)
+
+
+def end_strays(worker: str, leader: int) -> None:
+    """End what a dead worker started, as far as it became ours: what left its group, and all that descends from that.
+
+    Parameters:
+        worker: its id.
+        leader: its process, as the leader of its session.
+    """
+    mark = f"{MARK}={worker}".encode()
+    left = {child for child in children(os.getpid()) if child != leader and _is_of(child, leader, mark)}
+    for pid in left | {each for stray in left for each in descendants(stray)}:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process; none where the system does not tell."""
+    found = []
+    with contextlib.suppress(OSError, ValueError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """What descends from a process, as far as it is not orphaned."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def _is_of(pid: int, leader: int, mark: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return os.getsid(pid) == leader or mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
 
 
 def _prctl(option: int, value: int) -> bool:

@@ -84,6 +84,7 @@ class WorkerProcess:
             worker=spec.id,
             server_ms=lambda: wall_ms() + self._ahead_ms,
             keep_failure_ms=app.settings.keep_result_ms,
+            park_ttl_ms=app.settings.park_ttl_ms,
         )
         self._cancels = pipeline.cancels
         self._failures = pipeline.failures
@@ -141,10 +142,11 @@ class WorkerProcess:
     def _obey(self) -> None:
         while True:
             order = self._orders.get()
-            if order == signal.SIGTSTP:
-                self._fetcher.quiet()
-            elif order == signal.SIGCONT:
-                self._fetcher.resume()
+            if order in {signal.SIGTSTP, signal.SIGCONT}:
+                if self._board.quiet_wished:
+                    self._fetcher.quiet()
+                else:
+                    self._fetcher.resume()
             elif order == LOOK_FOR_MARKS:
                 self._look_for_marks()
             else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from heijunka import commands
@@ -35,7 +35,8 @@ class Promoter:
         client: opens its channels.
         keys: of the domains.
         away: called when Redis cannot be reached; see `Outage`.
-        cancelled: told a domain and the ids of its marked jobs, when jobs were cancelled while workers held them.
+        cancelled: told a domain and its marked jobs, by id with the moment (ms, by Redis's clock), when jobs were
+            cancelled while workers held them.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Promoter:
         keys: Iterable[DomainKeys],
         *,
         away: Callable[[], None] | None = None,
-        cancelled: Callable[[str, set[bytes]], None] = lambda _domain, _ids: None,
+        cancelled: Callable[[str, Mapping[bytes, int]], None] = lambda _domain, _marked: None,
     ) -> None:
         self._channel = client.channel()
         self._waiting = client.blocking(longest_s=LONGEST_WAIT_S)

@@ -16,7 +16,7 @@ from heijunka.commands.settle import Outcome
 from heijunka.errors import BrokerError, HeijunkaError, ScriptError, Unconfirmed
 
 REASON: Final = "refused"
-_WITH_RECORD: Final = frozenset({"done", "dead"})
+_WITH_RECORD: Final = frozenset({"done", "dropped", "dead"})
 
 
 def is_about_the_record(error: HeijunkaError) -> bool:

@@ -32,6 +32,7 @@ class Runnable(msgspec.Struct, frozen=True):
         keep_result_ms: how long results are kept; 0 for not at all.
         max_result: the most bytes that an encoded result may take.
         final: exceptions that are not retried.
+        on_expire: what becomes of a job whose deadline passed: "dead" or "drop".
     """
 
     run: Callable[[CurrentJob], Any]
@@ -46,6 +47,7 @@ class Runnable(msgspec.Struct, frozen=True):
     keep_result_ms: int
     max_result: int
     final: tuple[type[BaseException], ...]
+    on_expire: str = "dead"
 
 
 def prepared_app(path: str) -> Heijunka:
@@ -91,6 +93,7 @@ def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
         keep_result_ms=_first(asked.keep_result_ms, settings.keep_result_ms),
         max_result=settings.max_result,
         final=tuple(kind for kind in asked.no_retry_on if not issubclass(kind, Steer)),
+        on_expire=asked.on_expire,
     )
 
 

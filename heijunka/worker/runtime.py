@@ -1,7 +1,8 @@
 """Where a supervisor keeps its workers' boards: a private directory in memory.
 
 The directory is locked while its supervisor lives. What a killed supervisor left behind is therefore
-known to be left behind, and the next one removes it.
+known to be left behind. Boards in it tell what its workers were running, so the next supervisor of the same
+application reads them (see `estate`); what nobody came for within a day is removed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from heijunka.errors import WorkerError
+
+BOARDS: Final = "*.board"
+OWNER: Final = "owner"
+PLACE: Final = "HEIJUNKA_RUNTIME_DIR"
+FOUND: Final = "found"
+KEPT_S: Final = 86_400.0
+"""How long boards wait for an heir."""
 
 
 class RuntimeDir:
@@ -24,24 +33,41 @@ class RuntimeDir:
 
     Parameters:
         name: its own, unique.
-        root: where such directories are; the first private place in memory when left out.
+        root: where such directories are; when left out, what the environment says, or a private place in memory.
 
     Raises:
         WorkerError: there is no place for it.
     """
 
     def __init__(self, name: str, *, root: Path | None = None) -> None:
-        self._root = _first_private(_candidates() if root is None else (root,))
-        self.path = self._root / name
-        with _locked(self._root, fcntl.LOCK_EX):  # nobody sweeps what is made and not locked yet
-            _sweep(self._root)
+        self.root = _first_private(_candidates() if root is None else (root,))
+        self.path = self.root / name
+        with locked(self.root, fcntl.LOCK_EX):  # nobody sweeps what is made and not locked yet
+            _sweep(self.root)
             self.path.mkdir(mode=0o700)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
 
+    def board(self, worker: str) -> Path:
+        """Where the board of a worker is."""
+        return self.path / f"{worker}.board"
+
+    def declare(self, owner: str) -> None:
+        """Say whose workers these are.
+
+        Parameters:
+            owner: what who may inherit the boards says, too; see `estate.owner_of`.
+        """
+        (self.path / OWNER).write_text(owner)
+
+    def discard(self, worker: str) -> None:
+        """Nothing is left of what a worker held: forget what it showed."""
+        self.board(worker).unlink(missing_ok=True)
+
     def close(self) -> None:
-        """Remove it with everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove it, unless boards are left in it: what their workers held is not given back yet."""
+        if not any(self.path.glob(BOARDS)):
+            shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._fd)
 
     def __enter__(self) -> Self:
@@ -52,6 +78,9 @@ class RuntimeDir:
 
 
 def _candidates() -> Iterator[Path]:
+    if place := os.environ.get(PLACE):
+        yield Path(place)
+        return
     yield Path("/dev/shm") / f"heijunka-{os.getuid()}"  # noqa: S108 - private_dir checks whose it is
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "heijunka"
@@ -72,18 +101,37 @@ def _first_private(candidates: Iterator[Path] | tuple[Path, ...]) -> Path:
         refused.append(f"{candidate} is not ours alone")
     raise WorkerError(
         f"no private directory for worker boards: {'; '.join(refused)}",
-        hint="set XDG_RUNTIME_DIR to a private directory",
+        hint=f"set {PLACE} to a private directory",
     )
 
 
 def _sweep(root: Path) -> None:
     for left in root.iterdir():
-        with contextlib.suppress(OSError), _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError), locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if not any(left.glob(BOARDS)) or _waited_s(left) > KEPT_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _waited_s(left: Path) -> float:
+    """How long it is known that its supervisor is dead."""
+    found = left / FOUND
+    if not found.exists():
+        found.touch()
+    return time.time() - found.stat().st_mtime
 
 
 @contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def locked(path: Path, how: int) -> Iterator[None]:
+    """A directory is locked; the kernel unlocks it when this process ends.
+
+    Parameters:
+        path: of the directory.
+        how: LOCK_EX or LOCK_SH of `fcntl`, with LOCK_NB in order not to wait.
+
+    Raises:
+        BlockingIOError: somebody else holds the lock, and we do not wait.
+        OSError: there is no such directory.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, how)

@@ -32,6 +32,7 @@ from heijunka.server import STATE_DIRECTORY, EmbeddedServer, Upkeep
 from heijunka.worker import mortality
 from heijunka.worker.crash import ending
 from heijunka.worker.crew import UNFINISHED, Crew
+from heijunka.worker.estate import Estates, owner_of
 from heijunka.worker.keeper import Keeper, Terms
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Failed, Ready, Start
@@ -40,6 +41,7 @@ from heijunka.worker.order import EXIT_INTERRUPTED, EXIT_NOT_FOUND, EXIT_OK, EXI
 from heijunka.worker.promoter import Promoter
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.signals import Signals
+from heijunka.worker.trimmer import Bounds, Trimmer
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -89,7 +91,7 @@ class Supervisor:
         self._order = Order(tuple(domains) if domains else None, processes, slots, burst, allow_eviction)
         self._name = f"{_host()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
-        self._cancelled: SimpleQueue[tuple[str, set[bytes]]] = SimpleQueue()
+        self._cancelled: SimpleQueue[tuple[str, Mapping[bytes, int]]] = SimpleQueue()
         self._crew: Crew | None = None
         self._upkeep: Upkeep | None = None
         self._terms: Ready
@@ -248,6 +250,8 @@ class Supervisor:
         self._crew.staff(launcher, ready, sizes, self._order.slots or ready.slots)
         self._keeper.serve(sizes)
         self._promoter.serve(domain_keys(ready.namespace, domain) for domain in sizes)
+        bounds = Bounds(ready.dead_max_age_ms, ready.dead_max_count)
+        self._trimmer.serve((domain_keys(ready.namespace, domain) for domain in sizes), bounds)
         log.info(
             "%s serves %s with %s each, %s a process",
             self._name, ", ".join(sizes),
@@ -278,9 +282,13 @@ class Supervisor:
         channel = Client(ready.redis_url, role="keeper", timeout_s=patience_s).channel()
         terms = Terms(ready.namespace, ready.lease_ms, ready.max_deliveries, ready.keep_failure_ms)
         away = self._upkeep.bring_back if self._upkeep else None
-        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away)
+        owner = owner_of(ready.namespace, ready.redis_url)
+        self._runtime.declare(owner)
+        estates = Estates(self._runtime.root, owner)
+        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away, estates=estates)
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
         self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
+        self._trimmer = Trimmer(Client(ready.redis_url, role="trimmer", timeout_s=ready.redis_timeout_ms / 1_000))
         self._crew = Crew(self._name, self._runtime, burst=self._order.burst, bury=self._keeper.bury)
         self._keeper.start()
         self._promoter.start()
@@ -290,8 +298,8 @@ class Supervisor:
         self._buried.put(worker)
         self._signals.wake()
 
-    def _note_cancelled(self, domain: str, ids: set[bytes]) -> None:
-        self._cancelled.put((domain, ids))
+    def _note_cancelled(self, domain: str, marked: Mapping[bytes, int]) -> None:
+        self._cancelled.put((domain, marked))
         self._signals.wake()
 
     def _refused(self, launcher: Launcher, failed: Failed) -> None:
@@ -331,6 +339,7 @@ class Supervisor:
     def _close(self) -> None:
         if self._crew is not None:
             self._promoter.stop()
+            self._trimmer.stop()
             self._keeper.stop()
         self._nursery.release_all()
         deadline = time.monotonic() + CLOSE_S

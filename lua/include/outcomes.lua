@@ -6,7 +6,7 @@
 
 -- @include place
 
-local ARITY = { ack = 3, done = 6, retry = 5, snooze = 5, dead = 8, release = 3, cancelled = 7 }
+local ARITY = { ack = 3, done = 6, dropped = 6, retry = 5, snooze = 5, dead = 8, release = 3, cancelled = 7 }
 
 local function outcomes(first, sources)
   local runs, touched, used, run, i = {}, {}, {}, nil, first

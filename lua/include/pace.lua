@@ -4,7 +4,7 @@
 
 local function pace(limits, stats, now)
   local ends = 0
-  for _, count in ipairs(redis.call('HMGET', stats, 'ack', 'done', 'dead', 'buried', 'cancelled')) do
+  for _, count in ipairs(redis.call('HMGET', stats, 'ack', 'done', 'dropped', 'dead', 'buried', 'cancelled')) do
     ends = ends + tonumber(count or 0)
   end
   local kept = redis.call('HMGET', limits, 'paced_at', 'paced_ends', 'pace')

@@ -146,6 +146,26 @@ def whoami() -> dict[str, str | int | None]:
     }
 
 
+@app.task(domain="payment")
+def hand_on() -> list[str]:
+    """Enqueue other jobs: as it is, without a deadline, and with another."""
+    two = whoami.options(deadline=None).enqueue_many([()])
+    return [whoami.enqueue().id, two[0].id, whoami.options(deadline="3h").enqueue().id]
+
+
+@app.task(domain="payment", on_expire="drop")
+def perishable() -> str:
+    """Do what is worth nothing when it is late."""
+    return "in time"
+
+
+@app.task(domain="mail")
+async def pass_on() -> list[str]:
+    """Enqueue other jobs from a coroutine and from one of its threads."""
+    first = await whoami.aenqueue()
+    return [first.id, (await asyncio.to_thread(whoami.enqueue)).id]
+
+
 @app.task(domain="mail")
 async def send(to: str, pause: float = 0.0) -> str:
     """A coroutine."""

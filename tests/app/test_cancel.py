@@ -20,6 +20,7 @@ from heijunka.commands.cancel import REMEMBER_MS
 from heijunka.keys import DomainKeys
 from tests.app.shop import Receipt, charge, flaky, forget
 from tests.fixtures.domain import KEEP_MS, Domain
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -74,8 +75,7 @@ def test_who_waits_for_the_result_is_told_at_once(shop: Heijunka, client: Client
         job = await charge.aenqueue(uuid4(), Decimal(1))
         waiting = asyncio.create_task(job.aresult())
         channel = shop.keys("payment").result(job.id)
-        while client.plain("PUBSUB", "NUMSUB", channel)[1] == 0:  # noqa: ASYNC110 - Redis tells nobody
-            await asyncio.sleep(0)
+        await asyncio.to_thread(wait_until, lambda: client.plain("PUBSUB", "NUMSUB", channel)[1])
 
         assert "cancelled" == await job.acancel()
 
@@ -144,7 +144,7 @@ def test_a_job_that_is_pulled_between_two_looks_is_marked(client: Client, keys: 
 
     held: list[commands.Entry] = []
     assert "cancelling" == carried_out(client, keys, job_id, pulled)
-    assert (job_id,) == client.execute(commands.marks(keys)).ids
+    assert [job_id] == list(client.execute(commands.marks(keys)).at_ms)
 
 
 def test_a_job_that_is_promoted_between_two_looks_is_found_again(

@@ -111,6 +111,7 @@ def test_an_unknown_option_gets_the_nearest_name(app: Heijunka) -> None:
         ({"delay": 1, "at": datetime(2030, 1, 1, tzinfo=UTC)}, "delay"),
         ({"deadline": datetime(2030, 1, 1)}, "deadline"),  # noqa: DTZ001 - likewise
         ({"deadline": -5}, "deadline"),
+        ({"on_expire": "forget"}, "on_expire"),
         ({"priority": "urgent"}, "priority"),
         ({"attempts": 0}, "attempts"),
         ({"dleay": "5m"}, "dleay"),
@@ -130,7 +131,9 @@ def test_a_call_says_what_differs() -> None:
     assert Call(priority="low", delay_ms=300_000, options=Options(priority="low")) == call_options(
         priority="low", delay="5m"
     )
-    assert Call(at_ms=1_893_456_000_000, deadline_in_ms=30_000) == call_options(at=at, deadline=timedelta(seconds=30))
+    assert Call(at_ms=1_893_456_000_000, deadline_in_ms=30_000, inherits=False) == call_options(
+        at=at, deadline=timedelta(seconds=30)
+    )
     assert Call(options=Options(keep_result_ms=0, timeout_ms=1_500)) == call_options(keep_result=None, timeout=1.5)
 
 

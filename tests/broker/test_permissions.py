@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from heijunka import Heijunka, commands, wire
+from heijunka.app.cancel import cancelled
 from heijunka.broker.client import Client
 from heijunka.broker.subscription import Subscription
 from heijunka.clock import Milliseconds
@@ -73,6 +74,7 @@ def test_what_the_page_allows_suffices(fresh_server: Callable[..., Server]) -> N
         worker.execute(commands.join(keys, "w2", ttl=Milliseconds(60_000)))
         worker.execute(commands.renew(keys, ["w1"], ttl=Milliseconds(60_000)))
         worker.execute(commands.promote(keys, now=Milliseconds(2_000_000_000_000)))
+        worker.execute(commands.marks(keys))
         worker.plain("BLPOP", keys.bell, "0.01")
         pulled = worker.execute(commands.pull(keys, "w1", 10, alone=True))
         assert isinstance(pulled, commands.Pulled)
@@ -122,6 +124,32 @@ def test_what_the_page_allows_operators_suffices(fresh_server: Callable[..., Ser
         assert 2 == dead.retry("payment", rate="1/h", limit=2).letters
         assert 1 == dead.purge("payment", limit=1)
         assert 1 == dead.trim("payment", keep=1)
+
+
+def test_what_the_page_allows_operators_suffices_to_cancel_and_workers_to_end_what_was_cancelled(
+    fresh_server: Callable[..., Server],
+) -> None:
+    server, keys = fresh_server(), DomainKeys("shop", "payment")
+    waiting, delayed, running = (job() for _ in range(3))
+    with Client(url_for(server, "operators")) as operator, Client(url_for(server, "workers")) as worker:
+        worker.execute(commands.enqueue(keys, [where("normal"), waiting[1], where("low", delay_ms=60_000), delayed[1]]))
+        assert ["cancelled", "cancelled"] == [
+            cancelled(operator, keys, wire.id_bytes(job_id)) for job_id, _ in (waiting, delayed)
+        ]
+        worker.execute(commands.enqueue(keys, [where("normal"), running[1]]))
+        for verb in (commands.retry, None):
+            worker.execute(commands.join(keys, "w1", ttl=Milliseconds(60_000)))
+            pulled = worker.execute(commands.pull(keys, "w1", 10, alone=True))
+            assert isinstance(pulled, commands.Pulled)
+            [entry] = pulled.entries
+            running_id = wire.id_bytes(running[0])
+            assert "cancelling" == cancelled(operator, keys, running_id)
+            if verb:
+                worker.execute(commands.settle(keys, [verb(entry, where="n+60000", job=entry.job)]))
+            else:
+                end = commands.cancelled(entry, running_id, keep_ms=60_000, record=b"cancelled")
+                worker.execute(commands.settle(keys, [end]))
+        assert (0, 0) == ((left := worker.execute(commands.depths(keys))).load, left.scheduled)
 
 
 @pytest.mark.parametrize("without", ["xadd", "evalsha"])

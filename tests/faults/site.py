@@ -102,6 +102,13 @@ class Site:
         wait_until(lambda: len(self.ledger.of(STARTED, op, after_ns=after_ns)) >= times, DRAIN_S)
         return self.ledger.of(STARTED, op, after_ns=after_ns)[times - 1]
 
+    def said(self, host: Host, *words: str) -> None:
+        """Wait until a host has logged one of these."""
+        try:
+            wait_until(lambda: any(word in host.log() for word in words), DRAIN_S)
+        except AssertionError:
+            raise AssertionError(f"{host.mark} never said {' or '.join(words)}\n{host.log()}") from None
+
     def ended(self, count: int) -> None:
         """Wait until so many attempts have come to their end."""
         wait_until(lambda: len(self.ledger.of("E")) >= count, DRAIN_S)

@@ -66,21 +66,19 @@ def test_jobs_of_a_killed_supervisor_go_on_elsewhere(site: Site, row: Row) -> No
 
 @pytest.mark.row(3, "a host is frozen for longer than its lease, and thawed", target="≤ lease 1 s + 1 s")
 def test_a_host_that_was_frozen_is_fenced_and_goes_on(site: Site, row: Row) -> None:
-    first = site.host(count=1, lease="1s")
-    site.host(count=1, lease="1s")
-    ops = [site.produced.enqueue(site.shop.once.enqueue, 5_000) for _ in range(2)]
-    for op in ops:
-        site.started(op)
-    [held] = at_work(site, first)
+    hosts = [site.host(count=1, lease="1s") for _ in range(2)]
+    op = site.produced.enqueue(site.shop.once.enqueue, 5_000)
+    held = site.started(op)
+    [first] = [host for host in hosts if held.pid in host.workers()]
     at_ns = now_ns()
     for pid in first.processes():
         os.kill(pid, signal.SIGSTOP)
-    row.recovered(site.recovery_ms(at_ns, held.op))
+    row.recovered(site.recovery_ms(at_ns, op))
     for pid in first.processes():
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: "lost its lease" in first.log() or "had been taken away" in first.log(), 30)
+    site.said(first, "lost its lease", "taken away")
     with site.produced.steadily(50, site.shop.work.enqueue, 10):
-        wait_until(lambda: any(line.op not in ops for line in site.ledger.of("E") if line.pid == held.pid), 30)
+        wait_until(lambda: any(line.op != op for line in site.ledger.of("E") if line.pid == held.pid), 30)
 
     site.finish(row, repeats=1)
 
@@ -126,6 +124,23 @@ def test_a_job_that_outlives_the_grace_goes_back_uncharged(site: Site, row: Row)
     assert 75 == first.ended()
     assert [0, 0] == [line.deliveries for line in site.ledger.of("S", long)]
     site.finish(row, repeats=1)
+
+
+@pytest.mark.row(45, "TSTP and then CONT, while the worker is deep in C")
+def test_a_worker_that_was_quieted_and_resumed_in_one_breath_works(site: Site, row: Row) -> None:
+    host = site.host(count=1)
+    busy = site.produced.enqueue(site.shop.count.enqueue, 100_000_000)
+    site.started(busy)
+    host.tell(signal.SIGTSTP)
+    site.said(host, "workers stop pulling")
+    host.tell(signal.SIGCONT)
+    site.said(host, "workers pull again")
+    assert not site.ledger.of("E", busy)
+    site.ended(1)
+    for _ in range(3):
+        site.produced.enqueue(site.shop.work.enqueue)
+
+    site.finish(row, repeats=0)
 
 
 @pytest.mark.row(45, "TERM twice, INT twice, TERM while it loads, TERM while it pulls")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heijunka.policies.backoff import retry_delay_ms
+from heijunka.policies.backoff import park_delay_ms, retry_delay_ms
 
 attempts = st.integers(1, 1_000_000)
 spans = st.integers(1, 10 * 365 * 86_400_000)
@@ -46,3 +46,10 @@ def test_more_chance_means_a_longer_pause(attempt: int, base_ms: int, cap_ms: in
 )
 def test_half_the_chance_is_half_the_bound(attempt: int, bound_ms: int) -> None:
     assert bound_ms // 2 == retry_delay_ms(attempt, base_ms=1_000, cap_ms=600_000, chance=0.5)
+
+
+@given(waited_ms=st.integers(0, 10**12), chance=chances)
+def test_what_is_put_aside_is_looked_at_again_within_a_minute(waited_ms: int, chance: float) -> None:
+    pause = park_delay_ms(waited_ms, chance=chance)
+
+    assert min(60_000, max(1_000, waited_ms)) / 2 - 1 <= pause <= min(60_000, max(1_000, waited_ms))

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from heijunka.commands import Depths
 from heijunka.commands.enqueue import where
 from heijunka.errors import RedisUnreachable
 from heijunka.keys import Priority, domain_keys
+from heijunka.worker.runtime import PLACE
 from tests.fixtures import namespaces
 from tests.fixtures.server import Server, driver
 from tests.fixtures.waiting import wait_until
@@ -42,6 +43,7 @@ class Host:
         self.plan = Plan(url=url, namespace=namespace, settings={"processes": 1, "grace": "5s"})
         self._said: list[dict[str, Any]] = []
         self._log = folder / "log"
+        self._runtime = folder / "runtime"
         self.process: subprocess.Popen[bytes]
 
     def deploy(self, **changes: Any) -> None:
@@ -49,16 +51,16 @@ class Host:
         self.plan = msgspec.structs.replace(self.plan, **changes)
         (self._folder / "app.json").write_bytes(msgspec.json.encode(self.plan))
 
-    def start(self, **options: Any) -> None:
-        """Start the supervisor."""
+    def start(self, *, under: Sequence[str] = (), **options: Any) -> None:
+        """Start the supervisor, by a command if one is given."""
         if not (self._folder / "app.json").exists():
             self.deploy()
         options = {"app_path": str(self._folder / "app.json"), **options}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.stand_in", json.dumps(options)],
+                [*under, sys.executable, "-m", "tests.worker.stand_in", json.dumps(options)],
                 cwd=ROOT,
-                env=os.environ | {MARK: self.namespace},
+                env=os.environ | {MARK: self.namespace, PLACE: str(self._runtime)},
                 stderr=log,
                 start_new_session=True,
             )
@@ -121,10 +123,9 @@ class Host:
 
     def boards(self) -> list[Path]:
         """The directories in which supervisors that ran here keep their boards, as far as they are there."""
-        root = Path(f"/dev/shm/heijunka-{os.getuid()}")  # noqa: S108 - where supervisors keep them
         names = re.findall(r"^INFO (\S+): loading", self.log(), re.MULTILINE)
         assert names
-        return [root / name for name in dict.fromkeys(names) if (root / name).exists()]
+        return [self._runtime / name for name in dict.fromkeys(names) if (self._runtime / name).exists()]
 
     def processes(self) -> list[int]:
         """The living processes that this supervisor and its descendants are."""

@@ -70,6 +70,17 @@ def test_a_slot_is_idle_after_its_attempt_ended_and_adds_up_how_long_it_was_busy
     assert 500 + 700 + 40 + 2_000 == board.busy_ns(now_ns=12_000)
 
 
+def test_a_worker_reads_what_its_supervisor_wishes(board: Board) -> None:
+    theirs = Board.open(board.path)
+    seen = [theirs.quiet_wished]
+    for quiet in (True, True, False):
+        board.wish_quiet(quiet=quiet)
+        seen.append(theirs.quiet_wished)
+    theirs.close()
+
+    assert [False, True, True, False] == seen
+
+
 def test_a_fresh_board_shows_nothing_and_nobody(board: Board) -> None:
     assert ([], 0, 0, 0, False) == (board.running(), board.ended, board.busy_ns(1), board.pid, board.joined)
 

@@ -247,6 +247,44 @@ def test_what_a_task_started_ends_with_its_worker(host: Host, parent: Callable[.
     wait_until(lambda: not lives(child))
 
 
+@pytest.mark.parametrize("how", ["session", "group", "grandchild"])
+def test_what_left_its_workers_group_ends_with_it_too(host: Host, parent: Callable[..., Parent], how: str) -> None:
+    server = parent(run=f"tests.worker.test_forkserver:leave_by_{how}")
+    server.ready()
+    server.fork("w1")
+    server.fork("w2")
+    strays = {said["worker"]: said["strays"] for said in (host.hear("strays"), host.hear("strays"))}
+
+    server.tell(signal.SIGKILL)
+
+    assert Died("w1", -signal.SIGKILL) == server.next()
+    wait_until(lambda: not any(map(lives, strays["w1"])))
+    assert all(map(lives, strays["w2"])), "they are another worker's"
+
+
+def leave_by_session(app: StandIn, spec: WorkerSpec, board: Board) -> int:
+    return leave_by(app, spec, board, start_new_session=True)
+
+
+def leave_by_group(app: StandIn, spec: WorkerSpec, board: Board) -> int:
+    return leave_by(app, spec, board, process_group=0)
+
+
+def leave_by_grandchild(app: StandIn, spec: WorkerSpec, board: Board) -> int:
+    return leave_by(app, spec, board, start_new_session=True, child=True)
+
+
+def leave_by(app: StandIn, spec: WorkerSpec, board: Board, *, child: bool = False, **how: Any) -> int:
+    sleep = [sys.executable, "-c", "print(flush=True); import time; time.sleep(1000)"]
+    family = f"import os, subprocess; print(subprocess.Popen({sleep}, env={{}}).pid, flush=True); os.wait()"
+    stray = subprocess.Popen([sys.executable, "-c", family] if child else sleep, stdout=subprocess.PIPE, **how)
+    assert stray.stdout is not None
+    said = stray.stdout.readline().split()
+    Work(app, spec, board).say("strays", strays=[stray.pid, *map(int, said)])
+    signal.pause()
+    return 0
+
+
 def test_signals_for_a_worker_that_is_gone_reach_nobody(host: Host, parent: Callable[..., Parent]) -> None:
     server = parent()
     server.ready()
@@ -311,6 +349,20 @@ def test_when_the_supervisor_is_gone_so_are_workers_and_what_they_started(
 
     assert 0 == server.launcher.wait()
     wait_until(lambda: not lives(pid) and not lives(child))
+
+
+def test_when_the_supervisor_is_gone_so_is_what_left_its_workers_group(
+    host: Host, parent: Callable[..., Parent]
+) -> None:
+    server = parent(run="tests.worker.test_forkserver:leave_by_session")
+    server.ready()
+    server.fork()
+    strays = host.hear("strays")["strays"]
+
+    server.launcher.close()
+
+    assert 0 == server.launcher.wait()
+    wait_until(lambda: not any(map(lives, strays)))
 
 
 def test_workers_die_with_a_fork_server_that_is_killed(host: Host, parent: Callable[..., Parent]) -> None:

@@ -60,7 +60,7 @@ def test_a_killed_worker_is_charged_what_it_ran_and_the_rest_returns_as_it_was(h
     assert f"{victim['worker']} was killed by SIGKILL: {what}" in host.log()
     wait_until(lambda: host.depths().workers == 1)
     [folder] = host.boards()
-    wait_until(lambda: [f"{again['worker']}.board"] == [path.name for path in folder.iterdir()])
+    wait_until(lambda: [f"{again['worker']}.board"] == [path.name for path in folder.glob("*.board")])
 
 
 def test_a_job_that_kills_its_worker_every_time_is_dead_lettered_with_the_signal(host: Host) -> None:
@@ -145,8 +145,49 @@ def test_the_boards_of_a_killed_supervisor_are_removed_by_the_next(host: Host) -
     host.start()
     host.hear("joined")
 
+    wait_until(lambda: not left.exists())
     [here] = host.boards()
     assert left != here
+
+
+def test_the_next_supervisor_charges_only_what_a_killed_ones_workers_had_started(host: Host) -> None:
+    host.deploy(settings={"processes": 1, "grace": "5s", "lease": "10m"})  # no lease ends while this test runs
+    host.start()
+    host.hear("joined")
+    host.enqueue("hold", "ok", "ok", "ok")
+    victim = host.hear("running", deliveries=0)
+    host.tell(signal.SIGKILL)
+    host.ended()
+
+    host.start()
+
+    again = host.hear("running", deliveries=1)
+    assert victim["worker"] != again["worker"]
+    host.let_go()
+    wait_until(lambda: host.depths().load == 0)
+    assert {"ack": 4, "returned": 3, "charged": 1, "release": 0, "buried": 0} == counted(host.depths())
+    what = "died with its supervisor: 3 jobs returned, 1 charged, 0 overdue, 0 dead-lettered"
+    assert f"{victim['worker']} {what}" in host.log()
+
+
+def test_another_supervisor_of_the_host_inherits_while_it_runs(host: Host) -> None:
+    host.deploy(settings={"processes": 1, "grace": "5s", "lease": "3s"})
+    host.start()
+    host.hear("joined")
+    host.enqueue("hold", "ok")
+    victim = host.hear("running", deliveries=0)
+    killed = host.process
+    host.start()
+    host.hear("joined")
+
+    killed.kill()
+    killed.wait(30)
+
+    host.hear("running", deliveries=1)
+    host.let_go()
+    wait_until(lambda: host.depths().load == 0)
+    assert {"ack": 2, "returned": 1, "charged": 1, "release": 0, "buried": 0} == counted(host.depths())
+    assert f"{victim['worker']} died with its supervisor" in host.log()
 
 
 # -- stopping ---------------------------------------------------------------------------------------

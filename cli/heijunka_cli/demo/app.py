@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import tokenize
 import zlib
 from pathlib import Path
@@ -21,6 +22,8 @@ from heijunka import Heijunka, current_job
 
 LOOPBACK: Final = "127.0.0.1"
 ACCEPTED: Final = 202
+
+logging.getLogger("heijunka.worker.attempt").setLevel(logging.CRITICAL)  # some fail on purpose
 
 app = Heijunka(
     "demo",

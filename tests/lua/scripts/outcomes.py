@@ -17,6 +17,8 @@ NOW = Milliseconds(1_700_000_000_000)
 SETTLED = Settled(fenced=(), replayed=False)
 ALONE = Snapshot(workers={"w1": 2_000_000_000_000}, sessions=(b"1 ",))
 """What is left when a worker has settled its only job, but for the job."""
+RETRIED = (49_900, NOW, 0)
+"""What is left of the budget of a domain at rest after one retry."""
 
 
 def done(entry: Entry, keep_ms: int = 60_000) -> Outcome:
@@ -31,16 +33,20 @@ def dead(entry: Entry, keep_ms: int = 60_000) -> Outcome:
     )
 
 
+def dropped(entry: Entry, keep_ms: int = 60_000) -> Outcome:
+    """The job's deadline had passed, and nobody wants a dead letter of that."""
+    return commands.dropped(entry, text_of(entry.job), keep_ms=keep_ms, failure=b"the failure")
+
+
 def outcome(verb: str, entry: Entry, where: str, following: bytes) -> Outcome:
     """Any outcome, by its verb."""
     match verb:
-        case "done":
-            return done(entry)
-        case "dead":
-            return dead(entry)
-        case "retry" | "snooze":
-            again = commands.retry if verb == "retry" else commands.snooze
-            return again(entry, where=where, job=following)
+        case "done" | "dropped" | "dead":
+            return {"done": done, "dropped": dropped, "dead": dead}[verb](entry)
+        case "retry":
+            return commands.retry(entry, where=where, job=following)
+        case "snooze":
+            return commands.snooze(entry, where=where, job=following)
         case "release":
             return commands.release(entry)
         case "cancelled":

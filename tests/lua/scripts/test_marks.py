@@ -13,11 +13,11 @@ from tests.fixtures.seed import Seed
 from tests.fixtures.server import Driver
 from tests.fixtures.snapshot import snapshot
 
-FAR = 2_000_000_000_000
+WHEN = 1_700_000_000_000
 
 
 def test_without_marks_nobody_is_named(client: Executor, keys: DomainKeys, heard: list[str]) -> None:
-    assert Marks(()) == client.execute(commands.marks(keys))
+    assert Marks({}) == client.execute(commands.marks(keys))
     assert ["marks"] == heard
 
 
@@ -27,16 +27,16 @@ def test_all_are_named_page_by_page(
 ) -> None:
     ids = [id_of(job) for job in samples(3)]
     for after, each in enumerate(ids):
-        seed.marked(each, FAR + after)
+        seed.marked(each, WHEN + after)
     before = snapshot(redis, keys)
 
-    found: list[bytes] = []
-    page = Marks((), more="-inf")
+    found: list[tuple[bytes, int]] = []
+    page = Marks({}, more="-inf")
     while page.more is not None:
         page = client.execute(commands.marks(keys, start=page.more, limit=limit))
-        found += page.ids
+        found += page.at_ms.items()
 
-    assert ids == found
+    assert [(each, WHEN + after) for after, each in enumerate(ids)] == found
     assert "marks" == heard[-1]
     assert before == snapshot(redis, keys)
 
@@ -46,12 +46,14 @@ def test_none_is_overlooked_while_others_end(
 ) -> None:
     ids = [id_of(job) for job in samples(4)]
     for after, each in enumerate(ids):
-        seed.marked(each, FAR + after)
+        seed.marked(each, WHEN + after)
     first = client.execute(commands.marks(keys, limit=2))
     assert first.more is not None
 
     redis.zrem(keys.cancels, *ids[:2])
     second = client.execute(commands.marks(keys, start=first.more, limit=3))
 
-    assert (tuple(ids[:2]), Marks(tuple(ids[2:]))) == (first.ids, second)
+    at_ms = {each: WHEN + after for after, each in enumerate(ids)}
+    assert ids[:2] == list(first.at_ms)
+    assert Marks({each: at_ms[each] for each in ids[2:]}) == second
     assert ["more", "marks"] == heard

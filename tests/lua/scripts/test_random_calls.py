@@ -39,7 +39,7 @@ from tests.lua.scripts.outcomes import outcome
 R = TypeVar("R")
 
 WORKERS = ("w1", "w2", "w3")
-VERBS = ("ack", "done", "retry", "snooze", "dead", "release", "cancelled")
+VERBS = ("ack", "done", "retry", "snooze", "dead", "dropped", "release", "cancelled")
 LEASE = Milliseconds(1_000)
 
 places = st.builds(

@@ -16,7 +16,7 @@ from tests.fixtures.seed import GROUP, HIGH, LOW, NORMAL, RETURNED_HIGH, RETURNE
 from tests.fixtures.server import Driver
 from tests.fixtures.snapshot import Held, Letter, Snapshot, snapshot
 from tests.lua.scripts.numbered import copy_of
-from tests.lua.scripts.outcomes import ALONE, NOW, SETTLED, dead, done, settle, take_away
+from tests.lua.scripts.outcomes import ALONE, NOW, RETRIED, SETTLED, dead, done, dropped, settle, take_away
 
 pytestmark = needs_server
 
@@ -40,6 +40,15 @@ def test_a_done_jobs_result_is_kept_for_its_time(client: Executor, redis: Driver
     assert 59_000 < redis.pttl(keys.result(text_of(entry.job))) <= 60_000
 
 
+def test_a_dropped_job_is_gone_and_its_record_is_kept_for_who_waits(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
+) -> None:
+    entry = seed.holding("w1")
+
+    assert SETTLED == settle(client, keys, dropped(entry))
+    assert ALONE.but(stats={"dropped": 1}, results={text_of(entry.job): b"the failure"}) == snapshot(redis, keys)
+
+
 def test_a_done_job_whose_result_nobody_wants_is_gone(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed
 ) -> None:
@@ -49,7 +58,7 @@ def test_a_done_job_whose_result_nobody_wants_is_gone(
     assert ALONE.but(stats={"done": 1}) == snapshot(redis, keys)
 
 
-@pytest.mark.parametrize(("end", "record"), [(done, b"the result"), (dead, b"the failure")])
+@pytest.mark.parametrize(("end", "record"), [(done, b"the result"), (dropped, b"the failure"), (dead, b"the failure")])
 def test_the_end_of_a_job_is_announced_to_who_waits_and_can_be_read_then(
     client: Executor,
     redis: Driver,
@@ -80,7 +89,9 @@ def test_a_job_for_later_waits_for_its_time(
     entry, following = seed.holding("w1"), sample(attempt=2)
 
     assert SETTLED == settle(client, keys, getattr(commands, verb)(entry, where="l+700", job=following))
-    assert ALONE.but(stats={verb: 1}, scheduled=((NOW + 700, "l", following),), wake=1) == snapshot(redis, keys)
+    assert ALONE.but(
+        stats={verb: 1}, scheduled=((NOW + 700, "l", following),), wake=1, budget=RETRIED if verb == "retry" else ()
+    ) == snapshot(redis, keys)
 
 
 @pytest.mark.parametrize("verb", ["retry", "snooze"])
@@ -90,7 +101,9 @@ def test_a_job_for_now_waits_in_the_stream_of_its_priority(
     entry, following = seed.holding("w1"), sample(attempt=2)
 
     assert SETTLED == settle(client, keys, getattr(commands, verb)(entry, where="h", job=following))
-    assert ALONE.but(stats={verb: 1}, ready_high=(Held(following),), bell=1) == snapshot(redis, keys)
+    assert ALONE.but(
+        stats={verb: 1}, ready_high=(Held(following),), bell=1, budget=RETRIED if verb == "retry" else ()
+    ) == snapshot(redis, keys)
 
 
 def test_a_dead_job_is_a_letter_and_who_waits_is_told(
@@ -192,6 +205,7 @@ def test_a_batch_settles_every_kind_at_once_and_rings_each_bell_once(
         bell=1,
         wake=1,
         stats={"ack": 2, "done": 1, "retry": 2, "snooze": 2, "dead": 1, "release": 1},
+        budget=(49_800, NOW, 0),
     ) == snapshot(redis, keys)
 
 

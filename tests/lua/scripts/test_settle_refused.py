@@ -17,7 +17,7 @@ from tests.fixtures.samples import sample, samples, text_of
 from tests.fixtures.seed import HIGH, LOW, NORMAL, Seed
 from tests.fixtures.server import Driver, Server
 from tests.fixtures.snapshot import Held, Snapshot, snapshot
-from tests.lua.scripts.outcomes import ALONE, SETTLED, dead, done, settle, take_away
+from tests.lua.scripts.outcomes import ALONE, SETTLED, dead, done, dropped, settle, take_away
 
 pytestmark = needs_server
 
@@ -30,12 +30,13 @@ pytestmark = needs_server
     [
         commands.ack,
         done,
+        dropped,
         dead,
         commands.release,
         lambda entry: commands.retry(entry, where="n+5", job=entry.job),
         lambda entry: commands.snooze(entry, where="n", job=entry.job),
     ],
-    ids=["ack", "done", "dead", "release", "retry", "snooze"],
+    ids=["ack", "done", "dropped", "dead", "release", "retry", "snooze"],
 )
 def test_a_job_that_was_taken_away_is_not_settled_in_any_way(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, *, outcome: Callable[[Entry], Outcome]
@@ -158,7 +159,8 @@ def test_an_outcome_that_does_not_exist_refuses_the_whole_batch_before_anything_
 
 
 @pytest.mark.parametrize(
-    "name", ["stats", "bell", "wake", "scheduled", "dead", "suspects", "returned:normal", "ready:high", "ready:low"]
+    "name",
+    ["stats", "bell", "wake", "scheduled", "dead", "suspects", "returned:normal", "ready:high", "ready:low", "budget"],
 )
 def test_a_key_of_another_type_leaves_nothing_half_written(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, *, name: str
@@ -167,7 +169,11 @@ def test_a_key_of_another_type_leaves_nothing_half_written(
     seed.worker("w1")
     entries = seed.held("w1", NORMAL, *samples(5))
     redis.delete(keys.tag + name)
-    redis.set(keys.tag + name, "somebody else's")
+    if name == "budget":
+        redis.lpush(keys.budget, "somebody else's")
+        redis.expire(keys.budget, 600)
+    else:
+        redis.set(keys.tag + name, "somebody else's")
     before = snapshot(redis, keys)
 
     with pytest.raises(WrongKeyType):
