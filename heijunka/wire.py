@@ -111,6 +111,9 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
         attempt: which attempt it was.
         worker: who ran it last, or "".
         at_ms: when, by the worker's wall clock.
+        signal: what killed the worker that ran it, such as "SIGSEGV", or "".
+        exit_code: with which that worker ended, or None.
+        stderr: the last lines that worker wrote, and where it crashed, or "".
     """
 
     version: int
@@ -122,6 +125,9 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     attempt: int = 0
     worker: str = ""
     at_ms: int = 0
+    signal: str = ""
+    exit_code: int | None = None
+    stderr: str = ""
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True):

@@ -44,6 +44,7 @@ def _facts(settings: Settings, setting: Setting) -> dict[str, Any]:
 
 
 def _toml(settings: Settings, setting: Setting) -> str:
-    if isinstance(setting.default, int) and not setting.kind.unit:
-        return settings.shown(setting.name)
-    return json.dumps(settings.shown(setting.name), ensure_ascii=False)
+    shown = settings.shown(setting.name)
+    if isinstance(setting.default, int) and not setting.kind.unit and shown != "none":
+        return shown
+    return json.dumps(shown, ensure_ascii=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FLAGS: Final = ("redis_url", "namespace", "log_level")
+FLAGS: Final = ("redis_url", "namespace", "log_level", "max_jobs", "max_memory")
 """Settings that commands have flags for."""
 
 

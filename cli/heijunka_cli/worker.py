@@ -12,6 +12,8 @@ from heijunka_cli import opening
 @click.option("-d", "--domain", "domains", multiple=True, metavar="DOMAIN", help="Whose jobs to run; may be repeated.")
 @click.option("-n", "--processes", type=click.IntRange(1, 500), metavar="N", help="Worker processes of each domain.")
 @click.option("--slots", type=click.IntRange(1, 10_000), metavar="N", help="Attempts each process runs at a time.")
+@click.option("--max-jobs", metavar="N", help="Replace each process after this many jobs.")
+@click.option("--max-memory", metavar="SIZE", help="Replace each process between jobs from this much memory on.")
 @click.option("--burst", is_flag=True, help="End when there is nothing to do.")
 @click.option("--allow-eviction", is_flag=True, help="Run on a Redis that may delete jobs when it is full.")
 @click.option("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
@@ -24,6 +26,8 @@ def worker(
     domains: tuple[str, ...],
     processes: int | None,
     slots: int | None,
+    max_jobs: str | None,
+    max_memory: str | None,
     burst: bool,
     allow_eviction: bool,
     log_level: str | None,
@@ -41,7 +45,10 @@ def worker(
     Exit code 3: the application has no such domain. 69: Redis cannot be reached or will not do. 75: work
     was left unfinished and goes back to the queue. 130: it was interrupted twice.
     """
-    named = opening.named(app, opening.overrides_of(redis_url=redis_url, namespace=namespace, log_level=log_level))
+    flags = opening.overrides_of(
+        redis_url=redis_url, namespace=namespace, log_level=log_level, max_jobs=max_jobs, max_memory=max_memory
+    )
+    named = opening.named(app, flags)
     from heijunka.worker.supervisor import Supervisor
     from heijunka_cli import logs
 

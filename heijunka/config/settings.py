@@ -146,6 +146,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     processes: Annotated[int, whole(1, 500), "Worker processes of each domain."] = 2
     slots: Annotated[int, whole(1, 10_000), "Attempts that one worker process runs at a time."] = 1
+    max_jobs: Annotated[
+        int,
+        or_none(whole(1, 1_000_000_000), none=0),
+        "After how many jobs a worker process ends in order and another takes its place. With none, never.",
+    ] = 0
+    max_memory: Annotated[
+        int,
+        or_none(size(least="16MiB", most="1024GiB"), none=0),
+        "From how much resident memory on a worker process ends between jobs and another takes its place; "
+        "what it shares with others counts too. With none, never. Linux only.",
+    ] = 0
     pull_size: Annotated[
         int,
         whole(1, 200),

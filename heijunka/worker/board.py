@@ -23,7 +23,7 @@ MAGIC: Final = b"hjboard1"
 
 _HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
 _PID: Final = Struct("@Q")
-_PID_AT, _JOINED_AT, _QUIET_AT = 16, 24, 32
+_PID_AT, _JOINED_AT, _QUIET_AT, _RETIRE_AT, _RETIRING_AT = 16, 24, 32, 40, 48
 _SLOTS_AT: Final = 64
 _SLOT: Final = 128
 
@@ -171,7 +171,25 @@ class Board:
         """Whether the supervisor wants the worker to pull no more."""
         return bool(_PID.unpack_from(self._memory, _QUIET_AT)[0])
 
+    @property
+    def retirement_wished(self) -> bool:
+        """Whether the supervisor wants the worker to end when it has finished what it runs."""
+        return bool(_PID.unpack_from(self._memory, _RETIRE_AT)[0])
+
+    def mark_retiring(self) -> None:
+        """The worker pulls no more and ends when it has finished what it runs: a successor may start."""
+        _PID.pack_into(self._memory, _RETIRING_AT, 1)
+
     # -- the supervisor's side ------------------------------------------------------------------
+
+    def wish_retirement(self) -> None:
+        """Say that the worker should end when it has finished what it runs; a signal tells it to look."""
+        _PID.pack_into(self._memory, _RETIRE_AT, 1)
+
+    @property
+    def retiring(self) -> bool:
+        """Whether the worker pulls no more because its time has come."""
+        return bool(_PID.unpack_from(self._memory, _RETIRING_AT)[0])
 
     def wish_quiet(self, *, quiet: bool) -> None:
         """Say whether the worker should pull no more; a signal tells it to look.

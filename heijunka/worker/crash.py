@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from heijunka.clock import spell_ms, wall_ms
 from heijunka.wire import FORMAT, Failure, encode_end
 from heijunka.worker.board import Running
+from heijunka.worker.lastwords import LastWords
+
+NOTHING: Final = LastWords()
 
 Reason = Literal["timeout", "stop", "cancel"]
 """Why we kill a worker: an attempt outlived its limit, it did not stop in time, or an attempt went on although its job
@@ -53,6 +56,7 @@ def of(
     killed_for: Reason | None,
     now_ns: int,
     cancelled: Sequence[Running] = (),
+    words: LastWords = NOTHING,
 ) -> Death:
     """The death of a worker whose process we saw end.
 
@@ -64,6 +68,7 @@ def of(
         killed_for: why we killed it, if we did.
         now_ns: by CLOCK_MONOTONIC.
         cancelled: what of that went on although its job was cancelled.
+        words: what it said last.
     """
     if killed_for == "cancel":
         # Whoever pulls an overdue job settles its attempt, and is told that the job is marked.
@@ -76,7 +81,15 @@ def of(
         how = "was killed because it did not stop in time"
         return Death(domain, worker, how, (), _failure("poison", "WorkerDied", f"{worker} {how}", worker))
     how = ending(code)
-    failure = _failure("poison", "WorkerDied", f"{worker} {how} while it ran this job", worker)
+    failure = _failure(
+        "poison",
+        "WorkerDied",
+        f"{worker} {how} while it ran this job",
+        worker,
+        signal=_signal_name(-code) if code < 0 else "",
+        exit_code=code if code >= 0 else None,
+        stderr=words.text,
+    )
     return Death(domain, worker, how, _entries(running), failure, expected=code == 0)
 
 
@@ -87,16 +100,17 @@ def _timed_out(domain: str, worker: str, overdue: Sequence[Running]) -> Death:
     return Death(domain, worker, how, (), failure, overdue=_entries(overdue))
 
 
-def inherited(domain: str, worker: str, running: Sequence[Running]) -> Death:
+def inherited(domain: str, worker: str, running: Sequence[Running], words: LastWords = NOTHING) -> Death:
     """A worker that died with its supervisor, as its board tells.
 
     Parameters:
         domain: whose jobs it ran.
         worker: its id.
         running: what its board shows.
+        words: what it said last.
     """
     how = "died with its supervisor"
-    failure = _failure("poison", "WorkerDied", f"{worker} {how} while it ran this job", worker)
+    failure = _failure("poison", "WorkerDied", f"{worker} {how} while it ran this job", worker, stderr=words.text)
     return Death(domain, worker, how, _entries(running), failure)
 
 
@@ -121,17 +135,23 @@ def ending(code: int) -> str:
         return "ended"
     if code > 0:
         return f"exited with code {code}"
+    return f"was killed by {_signal_name(-code)}"
+
+
+def _signal_name(number: int) -> str:
     try:
-        return f"was killed by {signal.Signals(-code).name}"
+        return signal.Signals(number).name
     except ValueError:
-        return f"was killed by signal {-code}"
+        return f"signal {number}"
 
 
 def _entries(running: Sequence[Running]) -> tuple[tuple[int, str], ...]:
     return tuple((attempt.source, attempt.entry.decode()) for attempt in running)
 
 
-def _failure(reason: str, error_type: str, message: str, worker: str) -> bytes:
+def _failure(reason: str, error_type: str, message: str, worker: str, **known: Any) -> bytes:
     return encode_end(
-        Failure(FORMAT, "failed", reason, error_type=error_type, message=message, worker=worker, at_ms=wall_ms())
+        Failure(
+            FORMAT, "failed", reason, error_type=error_type, message=message, worker=worker, at_ms=wall_ms(), **known
+        )
     )

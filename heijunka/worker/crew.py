@@ -15,19 +15,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from heijunka.clock import spell_ms
+from heijunka.counted import counted
 from heijunka.worker import crash, mortality
 from heijunka.worker.board import Board, Running
 from heijunka.worker.crash import Death, Reason
+from heijunka.worker.lastwords import last_words
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
 from heijunka.worker.marked import LOOK_FOR_MARKS, Told
 from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
+from heijunka.worker.recycling import Waistline
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.spec import WorkerSpec
 
 log: Final = logging.getLogger("heijunka.worker")
 
 UNFINISHED: Final = 75
+MIB: Final = 1 << 20
 STOP_MARGIN_S: Final = 2.0
 """How much longer than its grace a worker may take to stop before it is killed."""
 
@@ -52,6 +56,7 @@ class Crew:
         self._mourned: dict[str, Board] = {}
         self._to_show: deque[str] = deque()
         self._launcher: Launcher | None = None
+        self._waistline = Waistline(0)
         self._quiet = self._stopping = False
         self._told: dict[str, Told] = {}
         self.unfinished = False
@@ -76,8 +81,8 @@ class Crew:
     def roster(self) -> Mapping[str, Sequence[str]]:
         """Ids of the living workers by domain."""
         return {
-            domain: tuple(place.worker.spec.id for place in places if place.worker is not None)
-            for domain, places in self._pools.items()
+            domain: tuple(name for name, (_, worker) in self._workers.items() if worker.spec.domain == domain)
+            for domain in self._pools
         }
 
     def parents(self) -> set[Launcher]:
@@ -96,6 +101,7 @@ class Crew:
             slots: of each worker.
         """
         self._launcher, self._ready, self._slots = launcher, ready, slots
+        self._waistline = Waistline(ready.max_memory)
         for domain in {*self._pools, *sizes}:
             self._resize(domain, sizes.get(domain, 0))
 
@@ -187,8 +193,10 @@ class Crew:
             log.warning("%s is doing this:", shown[1].spec.id)
             self._tell([shown[1]], signal.SIGTTIN)
         now_ns = time.monotonic_ns()
-        for worker in self._living():
+        self._waistline.tick(now)
+        for place, worker in list(self._workers.values()):
             self._look(worker, now, now_ns)
+            self._recycle(place, worker, now)
         if self._stopping or self._quiet or self._launcher is None:
             return
         for place in self._places():
@@ -214,6 +222,7 @@ class Crew:
             poll_ms=ready.poll_ms,
             grace_ms=ready.grace_ms,
             pull_size=ready.pull_size,
+            max_jobs=ready.max_jobs,
             burst=self._burst,
         )
         try:
@@ -248,6 +257,16 @@ class Crew:
             log.warning("%s: an attempt goes on although its job was cancelled", worker.spec.id)
             self._kill(worker, "cancel")
 
+    def _recycle(self, place: Place, worker: Worker, now: float) -> None:
+        """Let a worker go whose time has come, and its place to a successor once it pulls no more."""
+        board = worker.board
+        if place.worker is worker and board.retiring and not worker.stopping:
+            place.hand_over(now)
+        elif not board.retirement_wished and board.ended and (size := self._waistline.outgrown(board.pid)):
+            log.info("%s has %.0f MiB in memory after %s", worker.spec.id, size / MIB, counted(board.ended, "job"))
+            board.wish_retirement()
+            self._tell([worker], signal.SIGCONT)
+
     def _went_on(self, worker: Worker, running: Sequence[Running], now: float) -> list[Running]:
         """What of that goes on although its job was cancelled, for longer than it may."""
         told = self._told.get(worker.spec.domain)
@@ -264,6 +283,9 @@ class Crew:
         running, domain = worker.board.running(), worker.spec.domain
         now = time.monotonic()
         self._mourned[name] = worker.board
+        words = last_words(self._runtime.words(name))
+        if words.dump:
+            log.error("%s crashed here:\n%s", name, words.dump)
         death = crash.of(
             domain,
             name,
@@ -272,14 +294,17 @@ class Crew:
             killed_for=worker.killed_for,
             now_ns=time.monotonic_ns(),
             cancelled=self._went_on(worker, running, now),
+            words=words,
         )
         self._bury(death)
         if self._stopping and (code == UNFINISHED or running):
             self.unfinished = True
-        if self._burst and code == 0:
+        if place.worker is not worker:  # it has retired
+            return
+        if self._burst and code == 0 and not worker.board.retiring:
             place.closed = True
         worked = bool(running) or worker.board.ended > 0
-        pause = place.vacate(now, worked=worked, ordered=worker.stopping or worker.killed_for is not None)
+        pause = place.vacate(now, worked=worked, ordered=worker.ordered)
         if pause and not self._stopping:
             log.warning("%s died %s after its start, the next one waits %s", name, _age(worker), spell_ms(pause * 1e3))
 

@@ -22,7 +22,8 @@ from heijunka.errors import WorkerError
 from heijunka.worker import crash
 from heijunka.worker.board import Board
 from heijunka.worker.crash import Death
-from heijunka.worker.runtime import BOARDS, OWNER, locked
+from heijunka.worker.lastwords import last_words
+from heijunka.worker.runtime import BOARDS, OWNER, forget, locked, words_of
 
 
 def owner_of(namespace: str, redis_url: str) -> str:
@@ -70,7 +71,7 @@ class Estates:
 
     def settle(self, death: Death) -> None:
         """What this worker held is given back: forget what it showed."""
-        self._boards.pop(death.worker).unlink(missing_ok=True)
+        forget(self._boards.pop(death.worker))
 
     def _left(self) -> list[Path]:
         """Directories of our kind. Whether their supervisors live, their locks say."""
@@ -90,13 +91,13 @@ class Estates:
         try:
             board = Board.open(str(path))
         except WorkerError:  # of another version: its lease will say what it can
-            path.unlink(missing_ok=True)
+            forget(path)
             return
         try:
             if board.is_held():
                 self.unsettled = True
                 return
-            death = crash.inherited(domain, worker, board.running())
+            death = crash.inherited(domain, worker, board.running(), last_words(words_of(path)))
         finally:
             board.close()
         self._boards[worker] = path

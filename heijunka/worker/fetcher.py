@@ -28,6 +28,7 @@ from heijunka.worker.spec import WorkerSpec
 
 log: Final = logging.getLogger("heijunka.worker")
 
+NO_BOUND: Final = 1 << 62
 HELD_COUNT: Final = 10_000
 HELD_WITHIN_S: Final = 1.0
 """How long a pull is waited for when somebody asks what is held: while Redis is away, a stop must not wait for it."""
@@ -68,7 +69,9 @@ class Fetcher:
         self._yielding = False
         self._troubles = 0
         self._pulling = threading.Lock()
+        self._left = spec.max_jobs or NO_BOUND
         self.on_drained: Callable[[], None] = lambda: None
+        self.on_spent: Callable[[], None] = lambda: None
         self._thread = essential(self._run, "fetcher")
 
     def start(self) -> None:
@@ -123,6 +126,10 @@ class Fetcher:
             room, low = wanted - unstarted, wanted // 2
         else:
             room, low = free - unstarted, -1
+        if self._left <= 0:
+            self._spent(unstarted)
+            return
+        room = min(room, self._left)
         if room <= 0 or unstarted > low >= 0:
             self._inbox.wait_until_low(low)
             return
@@ -132,10 +139,19 @@ class Fetcher:
             entries = self._pulled(room)
             self._settler.hold(entries)
             self._inbox.put(entries)
+        self._left -= len(entries)
         if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
             self._nothing()
+
+    def _spent(self, unstarted: int) -> None:
+        """The worker has pulled as many jobs as it may, and retires when it has started the last."""
+        if unstarted:
+            self._inbox.wait_until_low(0)
+            return
+        self.on_spent()
+        self._stopping = True
 
     def _nothing(self) -> None:
         if self._spec.burst and not self._doubtful:

@@ -25,9 +25,10 @@ from typing import Any, Final, NoReturn
 
 from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
 from heijunka.server import state_directory
-from heijunka.worker import mortality
+from heijunka.worker import lastwords, mortality
 from heijunka.worker.board import Board
 from heijunka.worker.link import Died, Failed, Fork, Forked, Link, Ready, Start, Tell
+from heijunka.worker.runtime import words_of
 from heijunka.worker.signals import Signals
 from heijunka.worker.spec import WorkerSpec
 
@@ -125,13 +126,15 @@ class ForkServer:
             self._link.close()
             self._signals.close()
             _heed(signal.SIG_DFL)
-            faulthandler.enable(2)
+            faulthandler.enable(2, all_threads=False)
             faulthandler.register(signal.SIGTTIN, 2, all_threads=True)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             board = Board.open(spec.board)
             board.hold()
             board.mark_pid(os.getpid())
             os.environ[mortality.MARK] = spec.id
+            with contextlib.suppress(OSError):  # no room: its death will have fewer words
+                lastwords.remember(str(words_of(Path(spec.board))))
             code = self._run(self._app, spec, board)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else CRASHED if end.code else 0
@@ -237,6 +240,8 @@ def _ready(path: str, app: Any) -> Ready:
         slots=settings.slots,
         processes=settings.processes,
         max_deliveries=settings.max_deliveries,
+        max_jobs=settings.max_jobs,
+        max_memory=settings.max_memory,
         keep_failure_ms=settings.keep_result_ms,
         dead_max_age_ms=settings.dead_max_age_ms,
         dead_max_count=settings.dead_max_count,
@@ -293,6 +298,7 @@ def main(fd: int, parent: int) -> int:
     _heed(signal.SIG_IGN)
     mortality.die_with(parent, ask=False)  # importing may take for ever
     mortality.adopt_orphans()
+    lastwords.overhear()
     link = Link(socket.socket(fileno=fd))
     start = link.receive()
     if not isinstance(start, Start):

@@ -60,6 +60,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         dead_max_count: how many each domain keeps; None for all.
         threads: names of the threads that importing the application started; they are not in workers.
         cancel_grace_ms: how long an attempt may go on after its job was cancelled, ms.
+        max_jobs: after how many jobs a worker retires; 0 for never.
+        max_memory: from how many bytes on a worker retires; 0 for never.
     """
 
     namespace: str
@@ -80,6 +82,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     dead_max_count: int | None = None
     threads: tuple[str, ...] = ()
     cancel_grace_ms: int = 5_000
+    max_jobs: int = 0
+    max_memory: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -45,6 +45,11 @@ class Worker:
         self.kill_at: float | None = None
         self.killed_for: Reason | None = None
 
+    @property
+    def ordered(self) -> bool:
+        """Whether it ends because we want it to."""
+        return self.stopping or self.killed_for is not None or self.board.retiring
+
 
 class Place:
     """Where one worker of a pool works.
@@ -73,6 +78,11 @@ class Place:
         """An id for its next worker."""
         self._incarnation += 1
         return f"{self._supervisor}-{self.domain}-{self.number}-{self._incarnation}"
+
+    def hand_over(self, now: float) -> None:
+        """Its worker finishes what it runs and pulls no more: the next may start at once."""
+        self.worker, self.start_at = None, now
+        self._quick_deaths = 0
 
     def vacate(self, now: float, *, worked: bool, ordered: bool) -> float:
         """Its worker is gone; returns how long to wait for the next, in seconds.

@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -43,6 +44,8 @@ from heijunka.worker.threads import ThreadExecutor
 
 log: Final = logging.getLogger("heijunka.worker")
 
+RETIRE: Final = 0
+"""An order that is no signal: pull no more, and end when what runs has ended."""
 FAREWELL_S: Final = 1.0
 EXIT_OK: Final = 0
 EXIT_UNFINISHED: Final = 75
@@ -111,6 +114,7 @@ class WorkerProcess:
             self._client, self._keys, spec, self._inbox, self._settler, want=self._want, joined=self._joined
         )
         self._fetcher.on_drained = lambda: self._orders.put(signal.SIGTERM)
+        self._fetcher.on_spent = lambda: self._orders.put(RETIRE)
 
     def run(self) -> int:
         """Be a worker until told to stop; see `run_worker`."""
@@ -140,25 +144,40 @@ class WorkerProcess:
         faulthandler.register(signal.SIGTTIN, all_threads=True)
 
     def _obey(self) -> None:
-        while True:
-            order = self._orders.get()
-            if order in {signal.SIGTSTP, signal.SIGCONT}:
-                if self._board.quiet_wished:
-                    self._fetcher.quiet()
-                else:
-                    self._fetcher.resume()
-            elif order == LOOK_FOR_MARKS:
-                self._look_for_marks()
-            else:
-                break
+        retires = self._last_order() == RETIRE
         self._fetcher.stop()
-        deadline = time.monotonic() + self._spec.grace_ms / 1_000
-        while self._running() and time.monotonic() < deadline:
+        if retires:
+            self._board.mark_retiring()
+            log.info("%s retires", self._spec.id)
+        deadline = math.inf if retires else self._grace_over()
+        while self._running():
+            if time.monotonic() >= deadline:
+                self._hand_back_the_rest()
+                return
             with contextlib.suppress(Empty):
-                if self._orders.get(timeout=0.02) == LOOK_FOR_MARKS:
+                order = self._orders.get(timeout=0.02)
+                if order == LOOK_FOR_MARKS:
                     self._look_for_marks()
-        if self._running():
-            self._hand_back_the_rest()
+                elif order == signal.SIGTERM:
+                    deadline = min(deadline, self._grace_over())
+
+    def _last_order(self) -> int:
+        """Do what is told until it is to end: with a grace (TERM), or whenever what runs has ended (RETIRE)."""
+        while True:
+            order: int = self._orders.get()
+            if order == LOOK_FOR_MARKS:
+                self._look_for_marks()
+            elif order in {signal.SIGTERM, RETIRE}:
+                return order
+            elif self._board.retirement_wished:
+                return RETIRE
+            elif self._board.quiet_wished:
+                self._fetcher.quiet()
+            else:
+                self._fetcher.resume()
+
+    def _grace_over(self) -> float:
+        return time.monotonic() + self._spec.grace_ms / 1_000
 
     def _look_for_marks(self) -> None:
         """Jobs of this domain were cancelled: tell the attempts here that they are meant."""

@@ -52,6 +52,10 @@ class RuntimeDir:
         """Where the board of a worker is."""
         return self.path / f"{worker}.board"
 
+    def words(self, worker: str) -> Path:
+        """Where a worker keeps what it says; see `lastwords`."""
+        return words_of(self.board(worker))
+
     def declare(self, owner: str) -> None:
         """Say whose workers these are.
 
@@ -62,7 +66,7 @@ class RuntimeDir:
 
     def discard(self, worker: str) -> None:
         """Nothing is left of what a worker held: forget what it showed."""
-        self.board(worker).unlink(missing_ok=True)
+        forget(self.board(worker))
 
     def close(self) -> None:
         """Remove it, unless boards are left in it: what their workers held is not given back yet."""
@@ -75,6 +79,17 @@ class RuntimeDir:
 
     def __exit__(self, *about: object) -> None:
         self.close()
+
+
+def words_of(board: Path) -> Path:
+    """Where the worker that shows what it does at `board` keeps what it says."""
+    return board.with_suffix(".words")
+
+
+def forget(board: Path) -> None:
+    """Remove a board, and what its worker said."""
+    words_of(board).unlink(missing_ok=True)
+    board.unlink(missing_ok=True)
 
 
 def _candidates() -> Iterator[Path]:

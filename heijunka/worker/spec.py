@@ -19,6 +19,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         poll_ms: how long an idle worker waits for the bell before it looks by itself, ms.
         grace_ms: how long running attempts may go on after it was told to stop, ms.
         pull_size: jobs its first pull asks for.
+        max_jobs: after how many jobs it retires; 0 for never.
         burst: whether it ends when it finds nothing to do.
     """
 
@@ -32,4 +33,5 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     poll_ms: int
     grace_ms: int
     pull_size: int
+    max_jobs: int = 0
     burst: bool = False

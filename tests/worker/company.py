@@ -33,9 +33,9 @@ class Company:
         self._started: list[subprocess.Popen[bytes]] = []
         self._names = 0
 
-    def start(self, domain: str, slots: int, **settings: str) -> None:
-        """Start one worker process of a domain, with a supervisor."""
-        words = ["worker", "tests.worker.stage:app", "-d", domain, "-n", "1", "--slots", str(slots)]
+    def start(self, domain: str, slots: int, *flags: str, **settings: str) -> None:
+        """Start one worker process of a domain, or as the flags say, with a supervisor."""
+        words = ["worker", "tests.worker.stage:app", "-d", domain, "-n", "1", "--slots", str(slots), *flags]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "heijunka_cli", *words],

@@ -161,6 +161,16 @@ def host(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Host]:
     host.close()
 
 
+@pytest.fixture
+def company(redis_url: str, tmp_path: Path, namespace: str) -> Iterator[Company]:
+    """Workers of the stage that are this test's alone, once they are started."""
+    company = Company(stage.app, tmp_path, namespace, redis_url)
+    stage.app.override({"redis_url": redis_url, "namespace": namespace}, "test")
+    yield company
+    stage.app.close()
+    company.close()
+
+
 @pytest.fixture(scope="module")
 def hire(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hire]:
     """Workers of a domain with so many slots and such settings; the same ones for all tests of the module."""

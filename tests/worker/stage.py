@@ -94,6 +94,25 @@ def heed_by_the_loop(name: str) -> None:
     note(f"{name}-told")
 
 
+HOARD: list[bytes] = []
+
+
+@app.task(domain="sync")
+def swell(mib: int) -> int:
+    HOARD.append(bytes(range(256)) * 4096 * mib)
+    return os.getpid()
+
+
+@app.task(domain="sync")
+def where_sync() -> int:
+    return os.getpid()
+
+
+@app.task(domain="loop")
+async def where_loop() -> int:
+    return os.getpid()
+
+
 def spin() -> None:
     while not current_job().cancelled:
         time.sleep(0.001)

@@ -113,7 +113,8 @@ class Work:
     """A worker of one slot.
 
     Tasks: "ok" ends at once; "hold" waits for an order to end; "limited" waits likewise, and may run for
-    100 ms; "crash" kills its process; "child" starts a process and then waits.
+    100 ms; "crash" kills its process, and "exit" ends it; "child" starts a process and then waits; "chatty"
+    writes a megabyte to stderr and then waits.
     """
 
     def __init__(self, app: StandIn, spec: WorkerSpec, board: Board) -> None:
@@ -169,8 +170,11 @@ class Work:
         return ended
 
     def _do(self, task: str, entry: Entry) -> bool:
-        if task == "crash":
-            os.kill(os.getpid(), signal.SIGSEGV)
+        if task in {"crash", "exit"}:
+            sys.stderr.write("charging card 7\n")
+            os._exit(3) if task == "exit" else os.kill(os.getpid(), signal.SIGSEGV)
+        if task == "chatty":
+            sys.stderr.write("x" * 1_000_000 + "\n")
         if task == "child":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
             self.say("child", child=child.pid)

@@ -73,6 +73,36 @@ def test_a_job_that_kills_its_worker_every_time_is_dead_lettered_with_the_signal
     failure = dead_letter(host)
     assert "poison" == failure.reason
     assert re.fullmatch(r"\S+-payment-1-\d was killed by SIGSEGV while it ran this job", failure.message)
+    assert ("SIGSEGV", None) == (failure.signal, failure.exit_code)
+    said, *crash = failure.stderr.split("\n")
+    assert ("charging card 7", "Fatal Python error: Segmentation fault") == (said, crash[0])
+    assert any(line.endswith(" in _do") for line in crash)
+    assert host.log().count("charging card 7\n") == 2, "each worker's stderr is the supervisor's"
+    assert host.log().count("Fatal Python error") == 2, "the supervisor logs it"
+
+
+def test_a_dead_letter_has_the_exit_code_of_a_worker_that_ended_while_it_ran_the_job(host: Host) -> None:
+    host.start(overrides={"max_deliveries": 1})
+    host.enqueue("exit")
+
+    wait_until(lambda: host.depths().counted("buried") == 1)
+
+    failure = dead_letter(host)
+    assert ("poison", "", 3, "charging card 7") == (failure.reason, failure.signal, failure.exit_code, failure.stderr)
+    wait_until(lambda: host.depths().workers == 1)
+
+
+def test_a_frozen_supervisor_keeps_no_worker_from_writing_to_stderr(host: Host) -> None:
+    host.start()
+    host.hear("joined")
+
+    host.tell(signal.SIGSTOP)
+    host.enqueue("chatty")
+
+    host.hear("running", task="chatty")  # it says so when it has written
+    host.tell(signal.SIGCONT)
+    host.let_go()
+    wait_until(lambda: host.depths().load == 0)
 
 
 def dead_letter(host: Host) -> Failure:

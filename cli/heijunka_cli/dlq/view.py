@@ -79,10 +79,11 @@ def whole(letter: Letter, dead: DeadLetters, now_ms: int, *, typed: bool) -> Ite
         yield f"{label:<12} {error.attempt} {_moment(error.at_ms)} {safe_text(what, longest=_ERROR_CHARS)}"
     for label, note in zip(["changes"] + [""] * 100, letter.notes, strict=False):
         yield f"{label:<12} {_moment(note.at_ms)} {safe_text(note.by)}: {safe_text(note.said)}"
-    if letter.failure is not None and letter.failure.traceback:
-        yield "traceback"
-        for each in letter.failure.traceback.rstrip("\n").split("\n"):
-            yield f"  {safe_text(each, longest=_VALUE_CHARS)}"
+    if letter.failure is not None:
+        for label, text in (("traceback", letter.failure.traceback), ("stderr", letter.failure.stderr)):
+            if text:
+                yield label
+                yield from (f"  {safe_text(each, longest=_VALUE_CHARS)}" for each in text.rstrip("\n").split("\n"))
 
 
 def _rows(letter: Letter, now_ms: int) -> Iterator[tuple[str, str]]:
@@ -98,6 +99,10 @@ def _rows(letter: Letter, now_ms: int) -> Iterator[tuple[str, str]]:
         yield "attempt", f"{letter.attempt}"
     if letter.failure is not None and letter.failure.worker:
         yield "worker", letter.failure.worker
+    if letter.failure is not None and letter.failure.signal:
+        yield "signal", letter.failure.signal
+    elif letter.failure is not None and letter.failure.exit_code is not None:
+        yield "exit code", f"{letter.failure.exit_code}"
     if letter.deliveries:
         yield "deliveries", f"{letter.deliveries}: so often a worker died while running it"
     if letter.job is not None:
