@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import draining, latency, producing
+from benchmarks import draining, latency, producing, recovery
 from benchmarks.figures import Figure, Scale
 from benchmarks.site import Site, site
 
@@ -23,6 +23,7 @@ MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
     "drain": draining.drain,
     "crews": draining.crews,
     "depth": draining.depth,
+    "recovery": recovery.recovery,
 }
 
 

@@ -88,11 +88,12 @@ class JobById:
             'cancelled'
         """
         keep_ms = self._app.settings.keep_result_ms
-        said = (
-            cancelled(self._app.connections.client, self._app.keys(domain), self._id, keep_ms=keep_ms)
-            for domain in self._app.domains
-        )
-        return next((each for each in said if each != "unknown"), "unknown")
+        client = self._app.connections.client
+        for domain in self._app.domains:
+            said = cancelled(client, self._app.keys(domain), self._id, keep_ms=keep_ms)
+            if said != "unknown":
+                return said
+        return "unknown"
 
     async def acancel(self) -> Cancellation:
         """Cancel the job, wherever it is. See `cancel`.

@@ -19,9 +19,12 @@ import os
 import sys
 from pathlib import Path
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 ROOM: Final = 4096
 LINES: Final = 20
@@ -58,7 +61,7 @@ class Overheard(io.FileIO):
         """Keep what is written from now on in `memory`."""
         self._memory, self._total = memory, 0
 
-    def write(self, data: bytes) -> int | None:  # type: ignore[override]  # bytes-like, and never None: it blocks
+    def write(self, data: ReadableBuffer, /) -> int:
         """Write, and remember. Stderr's buffer holds a lock around it."""
         if self._memory is not None:
             last = bytes(data)[-ROOM:]

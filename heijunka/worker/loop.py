@@ -155,7 +155,7 @@ class LoopExecutor:
             self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="slot")
         context = contextvars.copy_context()
         run, current = attempt.runnable.run, attempt.current
-        call: Callable[[], Any] = partial(context.run, run, current)
+        call: Callable[[], Any] = partial(context.run, partial(run, current))
         if attempt.soft_ms:
             call = partial(soft.in_thread, context, run, current, attempt.soft_ms)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

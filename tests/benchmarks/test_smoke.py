@@ -21,6 +21,7 @@ FIGURES = {
         "drain inline, results kept",
     ],
     "crews": ["drain inline, supervised, one process", "drain inline, supervised, 2 processes"],
+    "recovery": ["recovery of 200 jobs of a lost host"],
     "depth": ["rate with 1,000 queued to 200", "memory of a worker over 1,000 jobs"],
 }
 

@@ -39,8 +39,9 @@ class Newcomer:
         self.temporary = temporary
         self._out, self._err = temporary / "out", temporary / "err"
         binary = os.environ.get("HEIJUNKA_TEST_SERVER")
+        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self._environ = {
-            **os.environ, MARK: str(temporary), "TMPDIR": str(temporary), "XDG_RUNTIME_DIR": str(temporary),
+            **inherited, MARK: str(temporary), "TMPDIR": str(temporary), "XDG_RUNTIME_DIR": str(temporary),
             **({"HEIJUNKA_SERVER_BINARY": binary} if binary else {}),
         }  # fmt: skip
         self.process: subprocess.Popen[bytes]
@@ -303,7 +304,7 @@ def seen_on_a_terminal(newcomer: Newcomer, *until: str, **environ: str) -> str:
 
 def test_on_a_terminal_it_is_live_and_gives_the_terminal_back(newcomer: Newcomer) -> None:
     """The first green thing is the first job that is done: workers are seen before it."""
-    seen = seen_on_a_terminal(newcomer, "try it: kill -9", "\x1b[32m", NO_COLOR="")
+    seen = seen_on_a_terminal(newcomer, "try it: kill -9", "\x1b[32m")
 
     for title in ("ready", "running", "scheduled", "done", "retried", "dead", "workers", "jobs/s"):
         assert title in seen

@@ -93,6 +93,8 @@ def spare_children() -> None:
     from heijunka.worker import mortality
 
     mortality.kill_group = lambda *_, **__: None
+    mortality.end_strays = lambda *_, **__: None
+    mortality.descendants = lambda _: iter(())
 
 
 BREAKS: Final[dict[str, Callable[[], None]]] = {

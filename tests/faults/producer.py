@@ -27,6 +27,7 @@ class Producer:
         self.accepted, self.unknown, self.refused = list[int](), list[int](), list[int]()
         self.errors: list[str] = []
         self.slowest_s = 0.0
+        self._forgotten = 0
 
     @property
     def operations(self) -> int:
@@ -35,7 +36,7 @@ class Producer:
 
     def enqueue(self, send: Callable[..., object], *rest: Any) -> int:
         """One operation: `send(op, *rest)`; its number."""
-        op, since = self._next(), time.monotonic()
+        op, since, forgotten = self._next(), time.monotonic(), self._forgotten
         try:
             send(op, *rest)
         except Unconfirmed:
@@ -43,7 +44,7 @@ class Producer:
         except BrokerError as error:
             self._note(self.refused, op, type(error))
         else:
-            self.accepted.append(op)
+            (self.accepted if forgotten == self._forgotten else self.unknown).append(op)
         self.slowest_s = max(self.slowest_s, time.monotonic() - since)
         return op
 
@@ -81,9 +82,11 @@ class Producer:
         return asked
 
     def forget(self) -> None:
-        """Redis was emptied: what it had accepted may be done or not."""
-        self.unknown += self.accepted
-        self.accepted.clear()
+        """Redis was emptied: what it had accepted, or is just being asked for, may be done or not."""
+        self._forgotten += 1
+        gone = len(self.accepted)
+        self.unknown += self.accepted[:gone]
+        del self.accepted[:gone]
 
     async def aenqueue(self, send: Callable[..., Any], *rest: Any) -> int:
         """One operation on an event loop. A cancelled one is of unknown outcome."""

@@ -14,6 +14,7 @@ from heijunka import wire
 from heijunka.commands import Depths
 from tests.faults import processes
 from tests.faults.figures import Row
+from tests.faults.shop import NewerShop
 from tests.faults.site import Site, now_ns
 from tests.fixtures.waiting import wait_until
 
@@ -87,7 +88,7 @@ def test_a_task_that_holds_the_interpreter_is_killed_in_time(site: Site, row: Ro
 
 
 @pytest.mark.long
-@pytest.mark.row(42, "tasks leave children behind")
+@pytest.mark.row(42, "tasks leave children behind, one in a session of its own")
 def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> None:
     host = site.host(count=1)
     site.produced.enqueue(site.shop.family.enqueue, 0)
@@ -110,7 +111,7 @@ def test_children_of_tasks_do_not_outlive_their_worker(site: Site, row: Row) -> 
     47, "what is in the queue is no job: noise, too deep, too large, hostile names, fields that are missing"
 )
 def test_what_is_no_job_is_buried_and_the_worker_lives(site: Site, row: Row) -> None:
-    host = site.host(count=1)
+    host = site.host(count=1, park_ttl="0s")
     before = host.workers()
     hostile = [
         {"j": b""},
@@ -140,12 +141,33 @@ def test_what_is_no_job_is_buried_and_the_worker_lives(site: Site, row: Row) -> 
     assert {"undecodable", "unknown task"} == set(reasons(site))
     assert "\x1b" not in host.log()
     assert not any(line.startswith("FORGED") for line in host.log().splitlines())
-    site.redis.hincrby(site.keys.stats, "enqueued", len(hostile))  # what nobody enqueued was not counted
-    site.finish(row, repeats=0, but=("I3",))
+    site.finish(row, repeats=0, but=("I3",))  # what nobody enqueued is not counted as such
 
 
 def blob(task: str, args: bytes = bytes(wire.NOTHING)) -> bytes:
     return wire.encode_job(wire.Job(wire.FORMAT, wire.new_id(), task, msgspec.Raw(args)))
+
+
+@pytest.mark.row(
+    46, "jobs of a task that only newer workers know, while old ones are there too", target="≤ 1 s after they joined"
+)
+def test_a_job_waits_for_workers_that_know_its_task(site: Site, row: Row) -> None:
+    old = site.host(count=1)
+    newer = NewerShop(site.opened(site.server.url).app)
+    ops = [site.produced.enqueue(newer.future.enqueue) for _ in range(20)]
+    with site.produced.steadily(50, site.shop.work.enqueue, 5):
+        site.ended(20)
+        wait_until(lambda: site.redis.zcard(site.keys.scheduled) > 0)
+        site.host(count=1, app="tests.faults.shop:newer")
+        at_ns = now_ns()
+        old.tell(signal.SIGTERM)
+        assert 0 == old.ended()
+        for op in ops:
+            row.recovered(max(0.0, (site.started(op).at_ns - at_ns) / 1e6))
+    row.faults = len(ops)
+
+    site.finish(row, repeats=0)
+    assert [] == reasons(site)
 
 
 @pytest.mark.row(48, "a poisonous dead letter is tried again")

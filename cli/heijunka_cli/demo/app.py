@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import tokenize
 import zlib
 from pathlib import Path
@@ -22,8 +21,6 @@ from heijunka import Heijunka, current_job
 
 LOOPBACK: Final = "127.0.0.1"
 ACCEPTED: Final = 202
-
-logging.getLogger("heijunka.worker.attempt").setLevel(logging.CRITICAL)  # some fail on purpose
 
 app = Heijunka(
     "demo",

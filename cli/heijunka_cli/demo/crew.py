@@ -100,8 +100,26 @@ def main(parent: int, url: str, processes: int, slots: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     mortality.die_with(parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    supervisor = Supervisor("heijunka_cli.demo.app:app", processes=processes, slots=slots, overrides={"redis_url": url})
+    supervisor = Supervisor(
+        "heijunka_cli.demo.app:app",
+        processes=processes,
+        slots=slots,
+        overrides={"redis_url": url},
+        functions={"logs": "heijunka_cli.demo.crew:set_up_logs"},
+    )
     return supervisor.run()
+
+
+def set_up_logs(level: str) -> None:
+    """Let workers log, but not that attempts fail: some do on purpose, and the view counts them.
+
+    Parameters:
+        level: of the least that is logged.
+    """
+    import logging
+
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s")
+    logging.getLogger("heijunka.worker.attempt").setLevel(logging.CRITICAL)
 
 
 if __name__ == "__main__":
