@@ -144,7 +144,7 @@ class Board:
 
     def name_tasks(self, names: Sequence[str]) -> None:
         """Say which tasks the numbers mean that `begin` is given: the first name is number 1. Once, before `begin`."""
-        with Path(self.path).open("ab") as file:
+        with contextlib.suppress(OSError), Path(self.path).open("ab") as file:  # people can do without
             file.write("\n".join(names).encode())
 
     def hold(self) -> None:

@@ -21,8 +21,8 @@ from heijunka.worker.lastwords import LastWords
 NOTHING: Final = LastWords()
 
 Reason = Literal["timeout", "stop", "cancel", "stall"]
-"""Why we kill a worker: an attempt outlived its limit, it did not stop in time, or an attempt went on although its job
-was cancelled."""
+"""Why we kill a worker: an attempt outlived its limit, it did not stop in time, an attempt went on although its job was
+cancelled, or one without a limit did not end."""
 
 
 class Death(msgspec.Struct, frozen=True):

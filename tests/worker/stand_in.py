@@ -33,7 +33,6 @@ from heijunka.worker.board import Board
 from heijunka.worker.spec import WorkerSpec
 from heijunka.worker.supervisor import Supervisor
 
-
 TASKS = ("ok", "hold", "limited", "stubborn", "crash", "exit", "chatty", "child")
 
 

@@ -17,7 +17,6 @@ from tests.fixtures.server import Server
 from tests.fixtures.waiting import wait_until
 from tests.worker.conftest import Host
 
-
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
