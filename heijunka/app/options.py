@@ -39,7 +39,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     Attributes:
         domain: what its work is about.
         priority: of its jobs within the domain.
-        timeout_ms: how long an attempt may run.
+        timeout_ms: how long an attempt may run; 0 for as long as it likes.
         soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often a job is tried at most.
         retry_base_ms: upper bound of the pause before the second attempt; it doubles with each.
@@ -72,7 +72,7 @@ class TaskKeywords(TypedDict, total=False):
         name: what the job is called on the wire; the function's name when left out.
         domain: what the work is about, `[a-z0-9_.-]{1,64}`.
         priority: "high", "normal" or "low".
-        timeout: how long an attempt may run (seconds, or text such as "5m").
+        timeout: how long an attempt may run (seconds, or text such as "5m"); None for as long as it likes.
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often a job is tried at most, 1 to 1,000.
         retry_base: upper bound of the pause before the second attempt; doubles with each.
@@ -87,7 +87,7 @@ class TaskKeywords(TypedDict, total=False):
     name: str | None
     domain: str
     priority: Priority
-    timeout: Duration
+    timeout: Duration | None
     soft_timeout: Duration | None
     attempts: int
     retry_base: Duration
@@ -108,7 +108,7 @@ class CallKeywords(TypedDict, total=False):
         at: the moment before which it must not start, an aware datetime.
         deadline: after that long, or after that moment, it must not start any more. A call that a running job makes
             has the deadline of that job unless it has one of its own, or None for none.
-        timeout: how long an attempt may run.
+        timeout: how long an attempt may run; None for as long as it likes.
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
@@ -121,7 +121,7 @@ class CallKeywords(TypedDict, total=False):
     delay: Duration
     at: datetime
     deadline: Duration | datetime | None
-    timeout: Duration
+    timeout: Duration | None
     soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
@@ -170,8 +170,8 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
     asked = TaskOptions(
         domain=valid_name(given.get("domain", DEFAULT_DOMAIN), "domain"),
         priority=_priority(given.get("priority", "normal")),
-        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
-        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
+        timeout_ms=_limit_ms(given.get("timeout", UNSET), "timeout"),
+        soft_timeout_ms=_limit_ms(given.get("soft_timeout", UNSET), "soft_timeout"),
         attempts=_attempts(given.get("attempts")),
         retry_base_ms=_positive_ms(given.get("retry_base"), "retry_base"),
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
@@ -197,8 +197,8 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
     if at is not None and "delay" in given:
         raise InvalidOption("delay and at exclude each other", option="delay")
     travels = wire.Options(
-        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
-        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
+        timeout_ms=_limit_ms(given.get("timeout", UNSET), "timeout"),
+        soft_timeout_ms=_limit_ms(given.get("soft_timeout", UNSET), "soft_timeout"),
         attempts=_attempts(given.get("attempts")),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         priority=None if priority is None else _priority(priority),
@@ -301,10 +301,11 @@ def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:
     return ms
 
 
-def _soft_ms(value: Duration | Unset | None) -> int | None:
+def _limit_ms(value: Duration | Unset | None, option: str) -> int | None:
+    """Milliseconds; 0 for no limit, None when nothing was said."""
     if isinstance(value, Unset):
         return None
-    return _positive_ms(value, "soft_timeout") or 0
+    return _positive_ms(value, option) or 0
 
 
 def _deadline(value: Duration) -> Milliseconds:

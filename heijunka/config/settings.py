@@ -81,7 +81,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         or_none(duration(least="0s", most="30d"), none=0),
         "How long results are kept. With none, not at all.",
     ] = 600_000
-    timeout_ms: Annotated[int, duration(least="1ms", most="30d"), "How long one attempt may run."] = 30_000
+    timeout_ms: Annotated[
+        int,
+        or_none(duration(least="1ms", most="30d"), none=0),
+        "How long one attempt may run. With none, as long as it likes.",
+    ] = 30_000
+    stalled_after_ms: Annotated[
+        int,
+        duration(least="1s", most="30d"),
+        "How long an attempt without a timeout may run before an alarm is logged, with what its worker is doing.",
+    ] = 300_000
+    on_stall: Annotated[
+        str,
+        choice("alarm", "dead"),
+        "What follows that alarm. With dead, the worker is killed and the job is dead-lettered as stalled.",
+    ] = "alarm"
     soft_timeout_ms: Annotated[
         int,
         or_none(duration(least="1ms", most="30d"), none=0),

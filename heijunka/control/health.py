@@ -33,7 +33,7 @@ CLOCKS_APART_MS: Final = 1_000
 NEARLY_FULL: Final = 0.8
 
 _FLAVOURS: Final = (("valkey_version", "Valkey"), ("dragonfly_version", "Dragonfly"), ("redis_version", "Redis"))
-_SET_POLICY: Final = "set maxmemory-policy noeviction: CONFIG SET for now, redis.conf for good"
+SET_POLICY: Final = "set maxmemory-policy noeviction: CONFIG SET for now, redis.conf for good"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ def require_fit(client: Client, keys: DomainKeys, *, allow_eviction: bool = Fals
     if policy != KEEPS_ALL and not allow_eviction:
         raise RedisEvicts(
             f"{client.url} may delete jobs when it is full: its maxmemory-policy is {policy}",
-            hint=f"{_SET_POLICY}; or start with --allow-eviction",
+            hint=f"{SET_POLICY}; or start with --allow-eviction",
             policy=policy,
         )
 
@@ -203,7 +203,7 @@ def eviction(info: Mapping[str, str]) -> Finding:
     if policy == KEEPS_ALL:
         return Finding("eviction", "ok", "maxmemory-policy is noeviction")
     says = f"maxmemory-policy is {policy}: jobs may be deleted when memory is full"
-    return Finding("eviction", "fail", says, _SET_POLICY)
+    return Finding("eviction", "fail", says, SET_POLICY)
 
 
 def memory(info: Mapping[str, str]) -> Finding:
