@@ -37,7 +37,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     """What one call asked for that differs from its task.
 
     Attributes:
-        timeout_ms: how long an attempt may run.
+        timeout_ms: how long an attempt may run; 0 for as long as it likes.
         soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often it is tried at most.
         keep_result_ms: how long its result is kept; 0 for not at all.

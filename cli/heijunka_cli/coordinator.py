@@ -14,12 +14,12 @@ from heijunka_cli import opening
 @click.option("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
 @opening.redis_flags
 def coordinator(*, app: str | None, log_level: str | None, redis_url: str | None, namespace: str | None) -> None:
-    """Lead the pools of an application, or wait to.
+    """Lead the pools, or wait to.
 
     APP is its path, such as shop.tasks:app; it may be left out when the setting `app` names one, and with --namespace.
 
-    One of all coordinators and workers leads: it sizes the pools by their load. Each worker command is a candidate too, so
-    this one is only needed where none of them should lead. TERM and INT end it, and another leads at once.
+    One of all coordinators and workers leads: it sizes the pools by their load. Each worker command is a candidate
+    too, so this one is only needed where none of them should lead. TERM and INT end it, and another leads at once.
     """
     from heijunka.coordinator import Candidate
     from heijunka.worker.supervisor import host_name

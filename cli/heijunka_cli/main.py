@@ -22,9 +22,15 @@ COMPLETION: Final = "_HEIJUNKA_COMPLETE"
 
 SUMMARIES: Final = {
     "worker": "Run the jobs of an application.",
+    "coordinator": "Lead the pools, or wait to.",
     "enqueue": "Enqueue one call of a task.",
     "cancel": "Cancel jobs that wait or run.",
     "dlq": "Look at dead letters, retry, change or purge them.",
+    "limits": "Look at what bounds domains, and change it.",
+    "drain": "Let a domain take no jobs, and finish what it has.",
+    "undrain": "Let a drained domain take jobs again.",
+    "status": "Show the pools of an application.",
+    "scale": "Say how many workers a pool should have, or why it has so many.",
     "doctor": "Look for what would keep jobs from running.",
     "config": "Look at the settings.",
     "server": "Run the embedded server by hand.",

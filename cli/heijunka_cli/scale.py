@@ -19,13 +19,11 @@ _SIZE = re.compile(r"[+-]?\d{1,6}|auto")
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, metavar="[APP] DOMAIN SIZE | explain [APP] DOMAIN")
-@click.option("--last", type=click.IntRange(1, 100), default=20, show_default=True, help="Decisions that are explained.")
+@click.option("--last", type=click.IntRange(1, 100), default=20, show_default=True, help="How many decisions.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @opening.redis_flags
-def scale(
-    *, words: tuple[str, ...], last: int, as_json: bool, redis_url: str | None, namespace: str | None
-) -> None:
-    """Say how many workers a pool should have, or why it has so many.
+def scale(*, words: tuple[str, ...], last: int, as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    r"""Say how many workers a pool should have, or why it has so many.
 
     \b
     heijunka scale payment 12         twelve, whatever its load
@@ -42,7 +40,8 @@ def scale(
     explaining = bool(words) and words[0] == "explain"
     given = words[1:] if explaining else words[:-1]
     if not 1 <= len(given) <= 2:
-        raise Usage("a pool and a size are to be named", hint="heijunka scale payment 12, or: heijunka scale explain payment")
+        hint = "heijunka scale payment 12, or: heijunka scale explain payment"
+        raise Usage("a pool and a size are to be named", hint=hint)
     if not explaining and _SIZE.fullmatch(words[-1]) is None:
         raise Usage(f"{words[-1]!r} is no size", hint="write a number, +2, -1 or auto")
     overrides = opening.overrides_of(redis_url=redis_url, namespace=namespace)
@@ -53,7 +52,8 @@ def scale(
             return
         workers = _ordered(pool, words[-1])
         if as_json:
-            click.echo(json_text({"domain": pool.domain, "target": workers, "mode": "auto" if workers is None else "manual"}))
+            mode = "auto" if workers is None else "manual"
+            click.echo(json_text({"domain": pool.domain, "target": workers, "mode": mode}))
         elif workers is None:
             click.echo(f"{pool.domain}: sized by its load again")
         else:
@@ -70,7 +70,7 @@ def _ordered(pool: PoolOf, size: str) -> int | None:
 def _explain(pool: PoolOf, last: int, *, as_json: bool) -> None:
     import msgspec
 
-    from heijunka_cli.safe_text import json_text, safe
+    from heijunka_cli.safe_text import json_text, safe_text
 
     decisions = pool.explain(last)
     if as_json:
@@ -80,4 +80,4 @@ def _explain(pool: PoolOf, last: int, *, as_json: bool) -> None:
     else:
         for one in decisions:
             at = datetime.fromtimestamp(one.at_ms / 1_000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            click.echo(f"{at}  {one.before:>3} → {one.after:<3}  {safe(one.reason)}")
+            click.echo(f"{at}  {one.before:>3} → {one.after:<3}  {safe_text(one.reason)}")

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 import msgspec
 
 from heijunka import wire
+from heijunka.app.admission import ON_OVERLOAD, OnOverload
 from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms, spell_ms
 from heijunka.errors import InvalidName, InvalidOption
 from heijunka.keys import PRIORITIES, Priority, valid_name
@@ -38,13 +39,15 @@ class TaskOptions(msgspec.Struct, frozen=True):
     Attributes:
         domain: what its work is about.
         priority: of its jobs within the domain.
-        timeout_ms: how long an attempt may run.
+        timeout_ms: how long an attempt may run; 0 for as long as it likes.
         soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often a job is tried at most.
         retry_base_ms: upper bound of the pause before the second attempt; it doubles with each.
         retry_cap_ms: longest such bound.
         keep_result_ms: how long results are kept, 0 for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
         on_expire: what becomes of a job whose deadline passed.
     """
 
@@ -57,6 +60,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     retry_cap_ms: int | None = None
     keep_result_ms: int | None = None
     no_retry_on: tuple[type[BaseException], ...] = ()
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
     on_expire: OnExpire = "dead"
 
 
@@ -67,26 +72,30 @@ class TaskKeywords(TypedDict, total=False):
         name: what the job is called on the wire; the function's name when left out.
         domain: what the work is about, `[a-z0-9_.-]{1,64}`.
         priority: "high", "normal" or "low".
-        timeout: how long an attempt may run (seconds, or text such as "5m").
+        timeout: how long an attempt may run (seconds, or text such as "5m"); None for as long as it likes.
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often a job is tried at most, 1 to 1,000.
         retry_base: upper bound of the pause before the second attempt; doubles with each.
         retry_cap: longest such bound.
         keep_result: how long results are kept; None for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of a job whose deadline passed: "dead" for a dead letter, "drop" for a count alone.
     """
 
     name: str | None
     domain: str
     priority: Priority
-    timeout: Duration
+    timeout: Duration | None
     soft_timeout: Duration | None
     attempts: int
     retry_base: Duration
     retry_cap: Duration
     keep_result: Duration | None
     no_retry_on: tuple[type[BaseException], ...] | type[BaseException]
+    on_overload: OnOverload
+    wait: Duration
     on_expire: OnExpire
 
 
@@ -99,10 +108,12 @@ class CallKeywords(TypedDict, total=False):
         at: the moment before which it must not start, an aware datetime.
         deadline: after that long, or after that moment, it must not start any more. A call that a running job makes
             has the deadline of that job unless it has one of its own, or None for none.
-        timeout: how long an attempt may run.
+        timeout: how long an attempt may run; None for as long as it likes.
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of it when its deadline passed: "dead" or "drop".
     """
 
@@ -110,10 +121,12 @@ class CallKeywords(TypedDict, total=False):
     delay: Duration
     at: datetime
     deadline: Duration | datetime | None
-    timeout: Duration
+    timeout: Duration | None
     soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
+    on_overload: OnOverload
+    wait: Duration
     on_expire: OnExpire
 
 
@@ -128,6 +141,8 @@ class Call(msgspec.Struct, frozen=True):
         deadline_at_ms: after that moment it must not start any more.
         inherits: whether it takes the deadline of the job that makes it.
         options: what travels with the job, or None when nothing differs from the task.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
     """
 
     priority: Priority | None = None
@@ -137,6 +152,8 @@ class Call(msgspec.Struct, frozen=True):
     deadline_at_ms: int | None = None
     inherits: bool = True
     options: wire.Options | None = None
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
 
 
 AS_TASK_SAYS: Final = Call()
@@ -153,13 +170,15 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
     asked = TaskOptions(
         domain=valid_name(given.get("domain", DEFAULT_DOMAIN), "domain"),
         priority=_priority(given.get("priority", "normal")),
-        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
-        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
+        timeout_ms=_limit_ms(given.get("timeout", UNSET), "timeout"),
+        soft_timeout_ms=_limit_ms(given.get("soft_timeout", UNSET), "soft_timeout"),
         attempts=_attempts(given.get("attempts")),
         retry_base_ms=_positive_ms(given.get("retry_base"), "retry_base"),
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         no_retry_on=_exceptions(given.get("no_retry_on", ())),
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
         on_expire=_on_expire(given.get("on_expire", "dead")),
     )
     require_order(asked.soft_timeout_ms, asked.timeout_ms)
@@ -178,8 +197,8 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
     if at is not None and "delay" in given:
         raise InvalidOption("delay and at exclude each other", option="delay")
     travels = wire.Options(
-        timeout_ms=_positive_ms(given.get("timeout"), "timeout"),
-        soft_timeout_ms=_soft_ms(given.get("soft_timeout", UNSET)),
+        timeout_ms=_limit_ms(given.get("timeout", UNSET), "timeout"),
+        soft_timeout_ms=_limit_ms(given.get("soft_timeout", UNSET), "soft_timeout"),
         attempts=_attempts(given.get("attempts")),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         priority=None if priority is None else _priority(priority),
@@ -202,6 +221,8 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
         inherits="deadline" not in given,
         options=None if travels == wire.Options() else travels,
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
     )
 
 
@@ -255,6 +276,16 @@ def _priority(value: Any) -> Priority:
     raise InvalidOption(f"priority {value!r} is none of {', '.join(PRIORITIES)}", option="priority")
 
 
+def _on_overload(value: Any) -> OnOverload | None:
+    if value is None or value in ON_OVERLOAD:
+        return value  # type: ignore[no-any-return]  # just checked
+    raise InvalidOption(f"on_overload {value!r} is none of {', '.join(ON_OVERLOAD)}", option="on_overload")
+
+
+def _wait_ms(value: Duration | None) -> Milliseconds | None:
+    return None if value is None else duration_ms(value, option="wait")
+
+
 def _on_expire(value: Any) -> OnExpire:
     if value in get_args(OnExpire):
         return value  # type: ignore[no-any-return]  # just checked
@@ -270,10 +301,11 @@ def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:
     return ms
 
 
-def _soft_ms(value: Duration | Unset | None) -> int | None:
+def _limit_ms(value: Duration | Unset | None, option: str) -> int | None:
+    """Milliseconds; 0 for no limit, None when nothing was said."""
     if isinstance(value, Unset):
         return None
-    return _positive_ms(value, "soft_timeout") or 0
+    return _positive_ms(value, option) or 0
 
 
 def _deadline(value: Duration) -> Milliseconds:

@@ -1,7 +1,7 @@
 """One function per Lua script: it builds the command and says how to read the reply. No I/O."""
 
 from heijunka.commands.cancel import Marks, Spot, cancel, marks
-from heijunka.commands.enqueue import Accepted, Overtaken, enqueue
+from heijunka.commands.enqueue import Accepted, Gauge, Overtaken, Refused, enqueue
 from heijunka.commands.fleet import (
     Explained,
     Fleet,
@@ -34,6 +34,7 @@ __all__ = [
     "Explained",
     "Fleet",
     "Found",
+    "Gauge",
     "Joined",
     "Leaving",
     "Led",
@@ -46,6 +47,7 @@ __all__ = [
     "Promoted",
     "Pulled",
     "Recovered",
+    "Refused",
     "Renewed",
     "Report",
     "Settled",

@@ -12,7 +12,7 @@ from heijunka.commands import Explained, Fleet, Order, PoolReport, Target
 from heijunka.commands.fleet import EXPLAINED
 from heijunka.counted import counted
 from heijunka.errors import InvalidOption, MaxWorkersReached, MinWorkersReached
-from heijunka.keys import DomainKeys, NamespaceKeys
+from heijunka.keys import DomainKeys, NamespaceKeys, Priority
 
 
 class PoolStatus(msgspec.Struct, frozen=True):
@@ -29,6 +29,10 @@ class PoolStatus(msgspec.Struct, frozen=True):
         slots: attempts that all its workers can run at a time.
         busy: jobs that workers hold.
         waiting: jobs that nobody has pulled yet.
+        ready: of these, how many of each priority.
+        load: jobs that wait or run, and admission leases.
+        ended: jobs that have come to their end, in all.
+        oldest_s: how long the oldest of those that wait has waited, in seconds.
         utilisation: busy to all slot-seconds of the last window, 0 to 1.
         health: the word for it; see docs/scaling.md.
         reason: why it should have so many workers.
@@ -45,6 +49,10 @@ class PoolStatus(msgspec.Struct, frozen=True):
     slots: int
     busy: int
     waiting: int
+    ready: dict[Priority, int]
+    load: int
+    ended: int
+    oldest_s: float
     utilisation: float
     health: str
     reason: str
@@ -182,6 +190,7 @@ class PoolOf:
     def _status(self, fleet: Fleet) -> PoolStatus:
         reports, target = fleet.pool(self.domain), fleet.targets.get(self.domain, Target(0))
         depths = self._client.execute(commands.depths(self._keys))
+        oldest_ms = self._client.execute(commands.oldest(self._keys))
         waiting = sum(depths.ready.values()) + depths.suspects
         least, most = _bounds(reports)
         nobody = "down" if waiting else "idle"
@@ -196,6 +205,10 @@ class PoolOf:
             slots=sum((one.workers - one.starting) * one.slots for one in reports.values()),
             busy=depths.running,
             waiting=waiting,
+            ready=depths.ready,
+            load=depths.load,
+            ended=depths.counted("ack", "done", "dropped", "dead", "buried", "cancelled"),
+            oldest_s=0.0 if oldest_ms is None else max(0, fleet.now_ms - oldest_ms) / 1_000,
             utilisation=target.utilisation,
             health=target.health if reports else nobody,
             reason=target.reason if reports else "no supervisor serves it",

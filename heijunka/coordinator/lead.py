@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+import msgspec
+
 from heijunka import commands
 from heijunka.broker.client import Channel
 from heijunka.broker.conversation import Patience
@@ -74,8 +76,6 @@ class Rooms:
 
     def shared(self, domain: str, wanted: Target) -> Target:
         """The target with its split."""
-        import msgspec
-
         posts = {
             name: Post(has[domain], self._fleet.reports[name].room - sum(has.values()), self._fixed(name, domain))
             for name, has in self._has.items()
@@ -87,7 +87,7 @@ class Rooms:
         return msgspec.structs.replace(wanted, split=shares)
 
     def _meant(self, name: str, domain: str) -> int:
-        """What a supervisor was told to have; starting and ending takes a moment. What it has, when it was told nothing."""
+        """What a supervisor was told to have, for starting and ending takes a moment; else what it has."""
         reported = self._fleet.reports[name].pools[domain].workers
         told = self._fleet.targets.get(domain)
         if told is None or self._fixed(name, domain):

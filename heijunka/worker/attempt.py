@@ -129,7 +129,7 @@ class Pipeline:
             attempts, timeout_ms, soft_ms = runnable.attempts, runnable.timeout_ms, runnable.soft_timeout_ms
         else:
             attempts = options.attempts or runnable.attempts
-            timeout_ms = options.timeout_ms or runnable.timeout_ms
+            timeout_ms = runnable.timeout_ms if options.timeout_ms is None else options.timeout_ms
             asked_ms = options.soft_timeout_ms
             soft_ms = runnable.soft_timeout_ms if asked_ms is None else asked_ms
         current = CurrentJob(
@@ -146,6 +146,8 @@ class Pipeline:
         )
         attempt = Attempt(entry, job, runnable, current, timeout_ms, soft_ms)
         if entry.overdue:  # it ran, and was killed for that: what is left to do is to settle it
+            if timeout_ms == 0:
+                return self._dead(attempt, "stalled", _stalled(attempt))
             return self.raised(attempt, _timeout(attempt))
         return attempt
 
@@ -321,6 +323,14 @@ class Pipeline:
 
     def _failure(self, reason: str, **known: Any) -> wire.Failure:
         return wire.Failure(wire.FORMAT, "failed", reason, worker=self._worker, at_ms=wall_ms(), **known)
+
+
+def _stalled(attempt: Attempt) -> AttemptTimeout:
+    return AttemptTimeout(
+        f"attempt {attempt.job.attempt} has no timeout, did not end, and was killed as stalled",
+        hint="give the task a timeout, or set on_stall to alarm",
+        job_id=attempt.current.id,
+    )
 
 
 def _timeout(attempt: Attempt) -> AttemptTimeout:

@@ -8,18 +8,22 @@ that attempt only if both agree and its end has not been written.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from struct import Struct
 from typing import Final, Self
 
 import msgspec
 
 from heijunka.errors import WorkerError
+from heijunka.wire import id_text
 
-MAGIC: Final = b"hjboard1"
+MAGIC: Final = b"hjboard2"
 
 _HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
 _PID: Final = Struct("@Q")
@@ -28,10 +32,10 @@ _SLOTS_AT: Final = 64
 _SLOT: Final = 128
 
 # Native byte order and alignment: each number is stored whole, in this order.
-_BEGIN: Final = Struct("@QQQ16sB47pQ")  # number, since, limit, job, source, entry, number
+_BEGIN: Final = Struct("@QQQ16sB45pHQ")  # number, since, limit, job, source, entry, task, number
 _END: Final = Struct("@QQ")  # busy, number
 _END_AT: Final = _BEGIN.size
-_RECORD: Final = Struct("@QQQ16sB47pQQQ")
+_RECORD: Final = Struct("@QQQ16sB45pHQQQ")
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -44,6 +48,7 @@ class Running(msgspec.Struct, frozen=True):
         job: its id, 16 bytes.
         since_ns: when it began, by CLOCK_MONOTONIC.
         limit_ms: how long it may run; 0 for as long as it likes.
+        task: number of its task among those that the worker named, from 1; 0 for one that nobody named.
     """
 
     slot: int
@@ -52,6 +57,7 @@ class Running(msgspec.Struct, frozen=True):
     job: bytes
     since_ns: int
     limit_ms: int
+    task: int = 0
 
     def overdue(self, now_ns: int) -> bool:
         """Whether it has run longer than it may."""
@@ -125,16 +131,21 @@ class Board:
     # -- the worker's side ----------------------------------------------------------------------
 
     def begin(  # noqa: PLR0917 - once per job: naming the arguments would cost a tenth of a microsecond
-        self, slot: int, source: int, entry: bytes, job: bytes, limit_ms: int, since_ns: int
+        self, slot: int, source: int, entry: bytes, job: bytes, limit_ms: int, since_ns: int, task: int = 0
     ) -> None:
         """An attempt begins in `slot`; see `Running` for the rest. Called before the task is."""
         self._begun[slot] = number = self._begun[slot] + 1
-        self._write_begin(_SLOTS_AT + slot * _SLOT, number, since_ns, limit_ms, job, source, entry, number)
+        self._write_begin(_SLOTS_AT + slot * _SLOT, number, since_ns, limit_ms, job, source, entry, task, number)
 
     def end(self, slot: int, busy_ns: int) -> None:
         """The attempt in `slot` ended after `busy_ns`."""
         self._busy[slot] = total = self._busy[slot] + busy_ns
         self._write_end(_SLOTS_AT + _END_AT + slot * _SLOT, total, self._begun[slot])
+
+    def name_tasks(self, names: Sequence[str]) -> None:
+        """Say which tasks the numbers mean that `begin` is given: the first name is number 1. Once, before `begin`."""
+        with contextlib.suppress(OSError), Path(self.path).open("ab") as file:  # people can do without
+            file.write("\n".join(names).encode())
 
     def hold(self) -> None:
         """Lock the file for as long as this process lives: whoever finds it unlocked knows that the worker is dead.
@@ -214,6 +225,14 @@ class Board:
         """How many attempts have ended."""
         return sum(self._totals(slot, self._record(slot))[1] for slot in range(self.slots))
 
+    def describe(self, attempt: Running) -> str:
+        """The task and the job of an attempt, as people see them."""
+        with contextlib.suppress(OSError, IndexError):
+            names = Path(self.path).read_bytes()[_size(self.slots) :].decode().split("\n")
+            if attempt.task and names[attempt.task - 1]:
+                return f"{names[attempt.task - 1]} {id_text(attempt.job)}"
+        return f"job {id_text(attempt.job)}"
+
     def running(self) -> list[Running]:
         """The attempts that have begun and not ended."""
         return [running for slot in range(self.slots) if (running := _running(slot, self._record(slot)))]
@@ -251,10 +270,10 @@ class Board:
 
 
 def _running(slot: int, record: bytes) -> Running | None:
-    number, since, limit, job, source, entry, proof, _, ended = _RECORD.unpack(record)
+    number, since, limit, job, source, entry, task, proof, _, ended = _RECORD.unpack(record)
     if number != proof or number <= ended:
         return None
-    return Running(slot, source, entry, job, since, limit)
+    return Running(slot, source, entry, job, since, limit, task)
 
 
 def _size(slots: int) -> int:

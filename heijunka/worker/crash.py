@@ -20,9 +20,9 @@ from heijunka.worker.lastwords import LastWords
 
 NOTHING: Final = LastWords()
 
-Reason = Literal["timeout", "stop", "cancel"]
-"""Why we kill a worker: an attempt outlived its limit, it did not stop in time, or an attempt went on although its job
-was cancelled."""
+Reason = Literal["timeout", "stop", "cancel", "stall"]
+"""Why we kill a worker: an attempt outlived its limit, it did not stop in time, an attempt went on although its job was
+cancelled, or one without a limit did not end."""
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -56,6 +56,7 @@ def of(
     killed_for: Reason | None,
     now_ns: int,
     cancelled: Sequence[Running] = (),
+    stalled: Sequence[Running] = (),
     words: LastWords = NOTHING,
 ) -> Death:
     """The death of a worker whose process we saw end.
@@ -68,6 +69,7 @@ def of(
         killed_for: why we killed it, if we did.
         now_ns: by CLOCK_MONOTONIC.
         cancelled: what of that went on although its job was cancelled.
+        stalled: what of that had no limit and did not end.
         words: what it said last.
     """
     if killed_for == "cancel":
@@ -75,6 +77,10 @@ def of(
         how = "was killed because an attempt went on after its job was cancelled"
         failure = _failure("poison", "WorkerDied", f"{worker} {how}", worker)
         return Death(domain, worker, how, (), failure, overdue=_entries(cancelled))
+    if killed_for == "stall":
+        how = "was killed because an attempt stalled"
+        failure = _failure("poison", "WorkerDied", f"{worker} {how}", worker)
+        return Death(domain, worker, how, (), failure, overdue=_entries(stalled))
     if killed_for == "timeout":
         return _timed_out(domain, worker, [attempt for attempt in running if attempt.overdue(now_ns)])
     if killed_for == "stop":

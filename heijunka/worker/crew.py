@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -29,6 +28,8 @@ from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
 from heijunka.worker.recycling import Waistline
 from heijunka.worker.runtime import RuntimeDir
 from heijunka.worker.spec import WorkerSpec
+from heijunka.worker.stacks import Stacks, ran_for
+from heijunka.worker.stall import Stalls
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -56,7 +57,8 @@ class Crew:
         self._pools: dict[str, list[Place]] = {}
         self._workers: dict[str, tuple[Place, Worker]] = {}
         self._mourned: dict[str, Board] = {}
-        self._to_show: deque[str] = deque()
+        self._stacks = Stacks(self._tell)
+        self._stalls = Stalls(0, "alarm")
         self._launcher: Launcher | None = None
         self._waistline = Waistline(0)
         self._quiet = self._stopping = False
@@ -123,6 +125,7 @@ class Crew:
         self._launcher, self._ready, self._slots = launcher, ready, slots
         self._waistline = Waistline(ready.max_memory)
         self._served = frozenset(sizes)
+        self._stalls = Stalls(ready.stalled_after_ms, ready.on_stall)
         for domain in {*self._pools, *sizes}:
             wanted = self._wanted.get(domain, sizes[domain]) if domain in sizes else 0
             surplus = self._resize(domain, wanted)
@@ -210,7 +213,7 @@ class Crew:
 
     def show_stacks(self) -> None:
         """Make workers print what they are doing, one at a tick: their lines would mix."""
-        self._to_show += self._workers
+        self._stacks.ask(self._living())
 
     def stop(self, now: float) -> None:
         """Make workers end: they finish what runs within their grace."""
@@ -229,10 +232,8 @@ class Crew:
         Parameters:
             now: by the monotonic clock, in seconds.
         """
-        if self._to_show and (shown := self._workers.get(self._to_show.popleft())):
-            log.warning("%s is doing this:", shown[1].spec.id)
-            self._tell([shown[1]], signal.SIGTTIN)
         now_ns = time.monotonic_ns()
+        self._stacks.tick(lambda worker: worker.spec.id in self._workers, now_ns)
         self._waistline.tick(now)
         for place, worker in list(self._workers.values()):
             self._look(worker, now, now_ns)
@@ -290,14 +291,19 @@ class Crew:
             return
         running = worker.board.running()
         if overdue := [attempt for attempt in running if attempt.overdue(now_ns)]:
-            log.warning(
-                "%s: %s outlived its limit of %s",
-                worker.spec.id, overdue[0].entry.decode(), spell_ms(overdue[0].limit_ms),
-            )  # fmt: skip
+            what, limit = worker.board.describe(overdue[0]), spell_ms(overdue[0].limit_ms)
+            log.warning("%s: %s outlived its limit of %s", worker.spec.id, what, limit)
             self._kill(worker, "timeout")
-        elif self._went_on(worker, running, now):
-            log.warning("%s: an attempt goes on although its job was cancelled", worker.spec.id)
+        elif late := self._went_on(worker, running, now):
+            log.warning("%s: %s goes on although it was cancelled", worker.spec.id, worker.board.describe(late[0]))
             self._kill(worker, "cancel")
+        elif self._stalls.condemned(running, now_ns):
+            log.warning("%s: killed for an attempt that stalled", worker.spec.id)
+            self._kill(worker, "stall")
+        for attempt in self._stalls.news(worker.spec.id, running, now_ns):
+            what = ran_for(worker.board, attempt, now_ns)
+            log.warning("%s stalled? slot %d %s, without a timeout", worker.spec.id, attempt.slot, what)
+            self._stacks.ask([worker])
 
     def _recycle(self, place: Place, worker: Worker, now: float) -> None:
         """Let a worker go whose time has come, and its place to a successor once it pulls no more."""
@@ -323,9 +329,10 @@ class Crew:
             return
         place, worker = self._workers.pop(name)
         running, domain = worker.board.running(), worker.spec.domain
-        now = time.monotonic()
+        now, now_ns = time.monotonic(), time.monotonic_ns()
         self._mourned[name] = worker.board
         self._books[domain].close(worker, time.monotonic_ns())
+        self._stalls.forget(name)
         words = last_words(self._runtime.words(name))
         if words.dump:
             log.error("%s crashed here:\n%s", name, words.dump)
@@ -335,8 +342,9 @@ class Crew:
             code,
             running=running,
             killed_for=worker.killed_for,
-            now_ns=time.monotonic_ns(),
+            now_ns=now_ns,
             cancelled=self._went_on(worker, running, now),
+            stalled=self._stalls.condemned(running, now_ns),
             words=words,
         )
         self._bury(death)

@@ -240,6 +240,8 @@ def _ready(path: str, app: Any) -> Ready:
         slots=settings.slots,
         processes=settings.processes,
         max_deliveries=settings.max_deliveries,
+        stalled_after_ms=settings.stalled_after_ms,
+        on_stall=settings.on_stall,
         max_jobs=settings.max_jobs,
         max_memory=settings.max_memory,
         min_workers=settings.min_workers,

@@ -55,7 +55,9 @@ class InlineExecutor:
     def _ran(self, attempt: Attempt) -> Outcome:
         entry = attempt.entry
         since_ns = time.monotonic_ns()
-        self._board.begin(self._slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns)
+        self._board.begin(
+            self._slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns, attempt.runnable.number
+        )
         try:
             if attempt.soft_ms:
                 context = copy_context()

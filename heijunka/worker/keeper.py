@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import queue
 import random
 import threading
@@ -32,6 +33,7 @@ from heijunka.worker import crash
 from heijunka.worker.crash import Death
 from heijunka.worker.doubt import Doubt, Sight
 from heijunka.worker.estate import Estates
+from heijunka.worker.eviction import Eviction
 
 log: Final = logging.getLogger("heijunka.worker")
 
@@ -69,6 +71,7 @@ class Keeper:
         buried: called with a worker's id when nothing is left of what it held.
         away: called when Redis cannot be reached; see `Outage`.
         estates: what dead supervisors left on this host, or None.
+        eviction: looks whether the server still keeps all jobs, or None.
 
     Attributes:
         roster: ids of the living workers by domain; set it whenever it changes.
@@ -83,9 +86,11 @@ class Keeper:
         buried: Callable[[str], None],
         away: Callable[[], None] | None = None,
         estates: Estates | None = None,
+        eviction: Eviction | None = None,
     ) -> None:
         self._channel, self._terms, self._buried = channel, terms, buried
-        self._estates, self._inherit_at = estates, 0.0
+        self._estates, self._inherit_at = estates, 0.0 if estates else math.inf
+        self._eviction = eviction
         self._domains = tuple(domains)
         self._period_s = terms.lease_ms / RENEWALS_PER_LEASE / 1_000
         self._news: queue.SimpleQueue[Death | None] = queue.SimpleQueue()
@@ -136,7 +141,10 @@ class Keeper:
                     self._keep()
                 self._inherit()
                 self._outage.over()
-                pause_s = min(self._renew_at, self._inherit_at) - time.monotonic()
+                wake_at = min(self._renew_at, self._inherit_at)
+                if self._eviction is not None:
+                    wake_at = min(wake_at, self._eviction.look_if_due(self._channel))
+                pause_s = wake_at - time.monotonic()
             except HeijunkaError as error:
                 if self._stopping.is_set():
                     break

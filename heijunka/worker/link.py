@@ -11,7 +11,7 @@ import contextlib
 import socket
 from collections.abc import Mapping
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -60,6 +60,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         dead_max_count: how many each domain keeps; None for all.
         threads: names of the threads that importing the application started; they are not in workers.
         cancel_grace_ms: how long an attempt may go on after its job was cancelled, ms.
+        stalled_after_ms: how long an attempt without a timeout may run before an alarm, ms.
+        on_stall: what follows: "alarm" for no more than that, "dead" for a dead letter.
         max_jobs: after how many jobs a worker retires; 0 for never.
         max_memory: from how many bytes on a worker retires; 0 for never.
         min_workers, max_workers: of each pool, over all hosts.
@@ -84,6 +86,8 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     dead_max_count: int | None = None
     threads: tuple[str, ...] = ()
     cancel_grace_ms: int = 5_000
+    stalled_after_ms: int = 300_000
+    on_stall: Literal["alarm", "dead"] = "alarm"
     max_jobs: int = 0
     max_memory: int = 0
     min_workers: int = 2

@@ -119,7 +119,9 @@ class LoopExecutor:
     async def _ran(self, attempt: Attempt, slot: int) -> None:
         entry = attempt.entry
         since_ns = time.monotonic_ns()
-        self._board.begin(slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns)
+        self._board.begin(
+            slot, entry.source, entry.id, attempt.job.id, attempt.timeout_ms, since_ns, attempt.runnable.number
+        )
         outcome: Outcome
         try:
             CURRENT.set(attempt.current)

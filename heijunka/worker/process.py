@@ -81,6 +81,7 @@ class WorkerProcess:
         self._seen = (0, 0)
         self._cut_short = False
 
+        board.name_tasks(tuple(app.tasks))
         tasks = {name: task for name, task in runnables(app).items() if task.domain == spec.domain}
         pipeline = Pipeline(
             tasks,

@@ -24,7 +24,7 @@ class Runnable(msgspec.Struct, frozen=True):
         is_async: whether it must be awaited.
         signature: decodes arguments, encodes results.
         domain: of the task.
-        timeout_ms: how long an attempt may run.
+        timeout_ms: how long an attempt may run; 0 for as long as it likes.
         soft_timeout_ms: after which `SoftTimeout` is raised in it; 0 for never.
         attempts: how often a job is tried at most.
         retry_base_ms: bound of the first pause.
@@ -32,6 +32,7 @@ class Runnable(msgspec.Struct, frozen=True):
         keep_result_ms: how long results are kept; 0 for not at all.
         max_result: the most bytes that an encoded result may take.
         final: exceptions that are not retried.
+        number: its place among the application's tasks, from 1, by which the board names it.
         on_expire: what becomes of a job whose deadline passed: "dead" or "drop".
     """
 
@@ -48,6 +49,7 @@ class Runnable(msgspec.Struct, frozen=True):
     max_result: int
     final: tuple[type[BaseException], ...]
     on_expire: str = "dead"
+    number: int = 0
 
 
 def prepared_app(path: str) -> Heijunka:
@@ -72,10 +74,10 @@ def runnables(app: Heijunka) -> dict[str, Runnable]:
     Raises:
         DefinitionError: a task's annotations cannot be resolved or decoded.
     """
-    return {name: _runnable(app, task) for name, task in app.tasks.items()}
+    return {name: _runnable(app, task, number) for number, (name, task) in enumerate(app.tasks.items(), 1)}
 
 
-def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
+def _runnable(app: Heijunka, task: BaseTask[Any, Any], number: int) -> Runnable:
     task.signature.prepare()
     asked, settings = task.task_options, app.settings
     is_async = isinstance(task, AsyncTask)
@@ -94,6 +96,7 @@ def _runnable(app: Heijunka, task: BaseTask[Any, Any]) -> Runnable:
         max_result=settings.max_result,
         final=tuple(kind for kind in asked.no_retry_on if not issubclass(kind, Steer)),
         on_expire=asked.on_expire,
+        number=number,
     )
 
 
@@ -102,7 +105,7 @@ def _soft_timeout_ms(app: Heijunka, task: BaseTask[Any, Any]) -> int:
     asked, settings = task.task_options, app.settings
     soft_ms = _first(asked.soft_timeout_ms, settings.soft_timeout_ms)
     timeout_ms = _first(asked.timeout_ms, settings.timeout_ms)
-    if soft_ms < timeout_ms:
+    if soft_ms < timeout_ms or timeout_ms == 0:
         return soft_ms
     if asked.soft_timeout_ms is None and asked.timeout_ms is not None:
         return 0

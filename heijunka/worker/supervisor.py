@@ -34,6 +34,7 @@ from heijunka.worker import mortality
 from heijunka.worker.crash import ending
 from heijunka.worker.crew import UNFINISHED, Crew
 from heijunka.worker.estate import Estates, owner_of
+from heijunka.worker.eviction import Eviction
 from heijunka.worker.follower import REPORT_EVERY_S, Follower
 from heijunka.worker.keeper import Keeper, Terms
 from heijunka.worker.launcher import Launcher
@@ -108,7 +109,7 @@ class Supervisor:
         self._app_path = app_path
         self._start = Start(app_path, dict(overrides or {}), **(functions or {}))
         self._order = Order(tuple(domains) if domains else None, processes, slots, burst, allow_eviction)
-        self._name = f"{_host()}-{os.urandom(4).hex()}"
+        self._name = f"{host_name()}-{os.urandom(4).hex()}"
         self._buried: SimpleQueue[str] = SimpleQueue()
         self._cancelled: SimpleQueue[tuple[str, Mapping[bytes, int]]] = SimpleQueue()
         self._targets: SimpleQueue[Mapping[str, int]] = SimpleQueue()
@@ -235,13 +236,17 @@ class Supervisor:
         self._stopping = True
 
     def _set_quiet(self, crew: Crew) -> None:
-        cut_off = self._keeper.is_cut_off()
-        quiet = self._quiet_asked or cut_off
+        reasons = []
+        if self._keeper.is_cut_off():
+            reasons.append("their leases are not renewed")
+        if self._eviction.policy:
+            reasons.append(f"maxmemory-policy is {self._eviction.policy}")
+        quiet = self._quiet_asked or bool(reasons)
         if quiet == self._quiet or self._stopping:
             return
         self._quiet = quiet
         if quiet:
-            log.warning("%s: workers stop pulling%s", self._name, ": their leases are not renewed" if cut_off else "")
+            log.warning("%s: workers stop pulling%s", self._name, f": {' and '.join(reasons)}" if reasons else "")
             crew.quiet()
         else:
             log.warning("%s: workers pull again", self._name)
@@ -325,7 +330,11 @@ class Supervisor:
         owner = owner_of(ready.namespace, ready.redis_url)
         self._runtime.declare(owner)
         estates = Estates(self._runtime.root, owner)
-        self._keeper = Keeper(channel, terms, sizes, buried=self._note_buried, away=away, estates=estates)
+        self._eviction = Eviction(changed=self._signals.wake)
+        watched = None if self._order.allow_eviction else self._eviction
+        self._keeper = Keeper(
+            channel, terms, sizes, buried=self._note_buried, away=away, estates=estates, eviction=watched
+        )
         promoting = Client(ready.redis_url, role="promoter", timeout_s=ready.redis_timeout_ms / 1_000)
         self._promoter = Promoter(promoting, (), away=away, cancelled=self._note_cancelled)
         self._trimmer = Trimmer(Client(ready.redis_url, role="trimmer", timeout_s=ready.redis_timeout_ms / 1_000))
@@ -418,6 +427,6 @@ class Supervisor:
                 self._upkeep.end()
 
 
-def _host() -> str:
+def host_name() -> str:
     """This host's name, as it may stand in an id."""
     return re.sub(r"[^a-z0-9_.-]", "-", socket.gethostname().lower())[:40] or "host"

@@ -94,7 +94,7 @@ def spare_children() -> None:
 
     mortality.kill_group = lambda *_, **__: None
     mortality.end_strays = lambda *_, **__: None
-    mortality.descendants = lambda _: iter(())
+    mortality.descendants = lambda pid: iter(())
 
 
 BREAKS: Final[dict[str, Callable[[], None]]] = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,8 +15,8 @@ import redis
 from heijunka.errors import RedisCannotPersist, RedisFull, WrongKeyType
 from tests.faults.conftest import OpenSite
 from tests.faults.figures import Row
-from tests.faults.host import Host
-from tests.faults.site import Site, now_ns
+from tests.faults.host import Host, in_environment
+from tests.faults.site import DRAIN_S, Site, now_ns
 from tests.fixtures.snapshot import Snapshot, snapshot
 from tests.fixtures.waiting import wait_until
 
@@ -173,6 +175,35 @@ def test_a_full_redis_refuses_jobs_and_drains(site: Site, row: Row) -> None:
     site.produced.enqueue(site.shop.work.enqueue)
 
     site.finish(row, repeats=0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.row(19, "maxmemory-policy becomes an evicting one while workers run", target="≤ 60 s until they stop")
+def test_workers_stop_pulling_where_jobs_may_be_evicted(site: Site, row: Row) -> None:
+    host = site.host(count=2)
+    with site.produced.steadily(50, site.shop.work.enqueue):
+        site.ended(50)
+        at_ns = now_ns()
+        site.redis.config_set("maxmemory-policy", "allkeys-lru")
+        wait_until(lambda: "workers stop pulling: maxmemory-policy is allkeys-lru" in host.log(), 150)
+        row.note = f"they stopped after {(now_ns() - at_ns) / 1e9:.0f} s; no others started; `heijunka doctor` said why"
+        wait_until(lambda: site.depths().load > 300, DRAIN_S)  # what comes is not pulled any more
+        still_ns = now_ns()
+    assert 69 == site.host(count=1, joined=False).ended()
+    said = heijunka("doctor", "--redis-url", site.server.url)
+    assert (1, 1) == (said.returncode, said.stdout.count("maxmemory-policy is allkeys-lru"))
+    assert [] == site.ledger.of("S", after_ns=still_ns)
+
+    site.redis.config_set("maxmemory-policy", "noeviction")
+    site.host(count=1)  # the others go on when they look again
+    site.finish(row, repeats=0)
+
+
+def heijunka(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command line, as a user has it."""
+    command = [sys.executable, "-m", "heijunka_cli", *words]
+    return subprocess.run(command, env=in_environment({}), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.row(20, "the disk is full (MISCONF)", target="≤ 2 s after there is space")

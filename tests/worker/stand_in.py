@@ -28,10 +28,12 @@ from heijunka.commands import Entry
 from heijunka.config import Settings, load_settings
 from heijunka.errors import AppNotFound
 from heijunka.keys import domain_keys
-from heijunka.worker import link
+from heijunka.worker import eviction, link
 from heijunka.worker.board import Board
 from heijunka.worker.spec import WorkerSpec
 from heijunka.worker.supervisor import Supervisor
+
+TASKS = ("ok", "hold", "limited", "stubborn", "crash", "exit", "chatty", "child")
 
 
 class Plan(msgspec.Struct):
@@ -133,6 +135,7 @@ class Work:
         signal.signal(signal.SIGTSTP, lambda *_: self._set_quiet(quiet=True))
         signal.signal(signal.SIGCONT, lambda *_: self._set_quiet(quiet=False))
         self._client.execute(commands.join(self._keys, self._spec.id, ttl=Milliseconds(self._spec.lease_ms)))
+        self._board.name_tasks(TASKS)
         self._board.mark_joined()
         self.say("joined", version=self._app.plan.version)
         code = self._work()
@@ -162,7 +165,7 @@ class Work:
         job = wire.decode_job(entry.job)
         since_ns = time.monotonic_ns()
         limit_ms = 100 if job.task == "limited" else 0
-        self._board.begin(0, entry.source, entry.id, job.id, limit_ms, since_ns)
+        self._board.begin(0, entry.source, entry.id, job.id, limit_ms, since_ns, TASKS.index(job.task) + 1)
         ended = entry.overdue or self._do(job.task, entry)
         self._board.end(0, time.monotonic_ns() - since_ns)
         self._settle([commands.ack(entry) if ended else commands.release(entry)])
@@ -210,6 +213,7 @@ class Work:
 
 
 def supervise(options: dict[str, Any]) -> int:
+    eviction.LOOK_EVERY_S = options.pop("eviction_every_s", eviction.LOOK_EVERY_S)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     return Supervisor(
         **options, functions={"load": "tests.worker.stand_in:load", "run": "tests.worker.stand_in:run"}

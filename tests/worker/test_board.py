@@ -35,6 +35,7 @@ attempts = st.builds(
     job=st.binary(min_size=16, max_size=16),
     since_ns=st.integers(0, 2**63),
     limit_ms=st.integers(0, 10**12),
+    task=st.integers(0, 2**16 - 1),
 )
 
 
@@ -44,7 +45,9 @@ def board(tmp_path: Path) -> Board:
 
 
 def begin(board: Board, attempt: Running) -> None:
-    board.begin(attempt.slot, attempt.source, attempt.entry, attempt.job, attempt.limit_ms, attempt.since_ns)
+    board.begin(
+        attempt.slot, attempt.source, attempt.entry, attempt.job, attempt.limit_ms, attempt.since_ns, attempt.task
+    )
 
 
 def test_a_reader_in_another_mapping_sees_what_runs(board: Board) -> None:
@@ -57,6 +60,21 @@ def test_a_reader_in_another_mapping_sees_what_runs(board: Board) -> None:
 
     assert [first, second] == reader.running()
     assert (3, 0) == (reader.slots, reader.ended)
+
+
+def test_attempts_are_described_by_the_tasks_that_the_worker_named(board: Board) -> None:
+    board.name_tasks(["charge", "refund"])
+    reader = Board.open(board.path)
+
+    described = [reader.describe(Running(0, 3, ENTRY, JOB, 0, 0, task)) for task in (0, 1, 2, 3)]
+
+    job = "00010203-0405-0607-0809-0a0b0c0d0e0f"
+    assert [f"job {job}", f"charge {job}", f"refund {job}", f"job {job}"] == described
+    assert [] == reader.running()
+
+
+def test_an_attempt_is_described_without_its_task_when_nobody_named_any(board: Board) -> None:
+    assert board.describe(Running(0, 3, ENTRY, JOB, 0, 0, 1)).startswith("job 0001")
 
 
 def test_a_slot_is_idle_after_its_attempt_ended_and_adds_up_how_long_it_was_busy(board: Board) -> None:

@@ -17,6 +17,8 @@ from tests.fixtures.server import Server
 from tests.fixtures.waiting import wait_until
 from tests.worker.conftest import Host
 
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
 
 @pytest.fixture(autouse=True)
 def nothing_left(host: Host) -> Iterator[None]:
@@ -120,6 +122,7 @@ def test_an_attempt_that_outlives_its_limit_is_killed_and_comes_back_marked(host
 
     assert {"ack": 2, "returned": 1, "charged": 0, "release": 0, "buried": 0} == counted(host.depths())
     assert 1 == host.depths().counted("overdue")
+    assert re.search(rf"WARNING \S+-payment-1-1: limited {UUID} outlived its limit of 100 ms", host.log())
 
 
 def test_a_worker_that_dies_at_once_is_started_less_and_less_until_new_code_is_loaded(host: Host) -> None:
@@ -482,6 +485,8 @@ def test_stacks_of_everybody_are_shown_when_asked_for(host: Host) -> None:
 
     wait_until(lambda: host.log().count("in _do") == 2)
     assert "in _turn" in host.log()
+    heads = re.findall(rf"WARNING \S+-payment-([12])-1 is doing this: slot 0 runs hold {UUID} for \d", host.log())
+    assert ["1", "2"] == sorted(heads)
     host.let_go(2)
 
 
