@@ -152,19 +152,18 @@ def decide(rules: ScalingRules, state: State, sample: Sample, target: int) -> De
     recent = (*(one for one in state.recent if one.at_s > sample.at_s - rules.window_s), sample)
     busy_s, slot_s = sum(one.busy_s for one in recent), sum(one.slot_s for one in recent)
     attempts, seconds = sum(one.attempts for one in recent), sum(one.seconds for one in recent)
-    utilisation = min(1.0, busy_s / slot_s) if slot_s > 0 else 0.0
+    utilisation = max(0.0, min(1.0, busy_s / slot_s)) if slot_s > 0 else 0.0
     run_s = _mean_run_s(state.mean_run_s, busy_s, attempts)
     rate = sum(one.arrivals for one in recent) / seconds
+    busy = math.ceil(round(max(0.0, busy_s / seconds) / rules.target / sample.slots, 6))
     if run_s is None:
-        needed, why = _unknown(sample, utilisation, target)
+        needed, why = _unknown(sample, utilisation, target, busy), "no attempt has ended yet"
     else:
         needed = _needed(rules, rate * run_s, sample.backlog * run_s, sample.slots)
         why = f"{rate:.1f} jobs/s of {_spelled(run_s)}, {sample.backlog:,.0f} waiting"
-    bounded = _within(rules, needed)
-    history = (
-        *((at, size) for at, size in state.needed if size > bounded and at > sample.at_s - rules.stabilisation_s),
-    )
-    history = (*history, (sample.at_s, bounded))
+    bounded, enough = _within(rules, needed), _within(rules, max(needed, busy))  # long jobs need who runs them
+    since = sample.at_s - rules.stabilisation_s
+    history = (*((at, size) for at, size in state.needed if size > enough and at > since), (sample.at_s, enough))
     since_s = sample.at_s if state.since_s is None else state.since_s
     workers, reason = _sized(rules, sample, target, bounded, history, utilisation, since_s)
     if needed > rules.most and workers == rules.most:
@@ -209,13 +208,13 @@ def _needed(rules: ScalingRules, demand: float, work_s: float, slots: int) -> in
     return math.ceil(round((headroom + work_s / rules.drain_within_s) / slots, 6))
 
 
-def _unknown(sample: Sample, utilisation: float, target: int) -> tuple[int, str]:
+def _unknown(sample: Sample, utilisation: float, target: int, busy: int) -> int:
     """While no attempt has ended nobody knows how long one runs: a pool that is full and has a backlog doubles."""
-    if sample.backlog and utilisation > 0.99:
-        return target + min(target or 1, math.ceil(sample.backlog / sample.slots)), "no attempt has ended yet"
-    if sample.backlog and not target:
-        return 1, "jobs wait"
-    return target, "no attempt has ended yet"
+    if not sample.backlog:
+        return busy
+    if not target:
+        return 1
+    return target + min(target, math.ceil(sample.backlog / sample.slots)) if utilisation > 0.99 else target
 
 
 def _mean_run_s(before: float | None, busy_s: float, attempts: float) -> float | None:
