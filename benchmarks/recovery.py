@@ -65,7 +65,9 @@ def _recovered(site: Site, jobs: int) -> float:
     domain = noop.task_options.domain
     terms = Terms(app.namespace, LEASE_MS, max_deliveries=3, keep_failure_ms=0)
     keeper = Keeper(Client(site.url, role="keeper").channel(), terms, [domain], buried=lambda _: None)
-    logging.getLogger("heijunka.worker").setLevel(logging.ERROR)  # it tells of every lost worker
+    log = logging.getLogger("heijunka.worker")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it tells of every lost worker
     began = time.perf_counter()
     keeper.start()
     try:
@@ -77,6 +79,7 @@ def _recovered(site: Site, jobs: int) -> float:
     finally:
         keeper.stop()
         keeper.join(5)
+        log.setLevel(level)
     depths = site.depths(domain)
     if depths.load != jobs or depths.counted("charged") != jobs:
         raise ValueError(f"of {jobs:,} jobs {depths.counted('charged'):,} were recovered")

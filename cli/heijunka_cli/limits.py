@@ -37,7 +37,7 @@ def of_domain(command: Callable[..., Any]) -> Callable[..., Any]:
             )
         overrides = opening.overrides_of(redis_url=redis_url, namespace=namespace)
         with opening.application(words[0] if len(words) > 1 else None, overrides) as app:
-            return command(Which(app, _known(app, words[-1])), **given)
+            return command(Which(app, known(app, words[-1])), **given)
 
     return click.argument("words", nargs=-1, metavar="[APP] DOMAIN")(opening.redis_flags(called))
 
@@ -180,9 +180,14 @@ def _domains(app: Heijunka) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*app.domains, *app.declarations)))
 
 
-def _known(app: Heijunka, domain: str) -> str:
-    known = _domains(app)
-    if known and domain not in known:
-        hint = did_you_mean(domain, known) or f"its domains are {', '.join(known)}"
+def known(app: Heijunka, domain: str) -> str:
+    """The domain, if the application may have it.
+
+    Raises:
+        Usage: it declares others.
+    """
+    domains = _domains(app)
+    if domains and domain not in domains:
+        hint = did_you_mean(domain, domains) or f"its domains are {', '.join(domains)}"
         raise Usage(f"{app.name} has no domain {domain!r}", hint=hint)
     return domain

@@ -10,6 +10,7 @@ import click
 
 from heijunka_cli import opening
 from heijunka_cli.ending import Usage
+from heijunka_cli.limits import known
 
 if TYPE_CHECKING:
     from heijunka.control.pools import PoolOf
@@ -46,7 +47,7 @@ def scale(*, words: tuple[str, ...], last: int, as_json: bool, redis_url: str | 
         raise Usage(f"{words[-1]!r} is no size", hint="write a number, +2, -1 or auto")
     overrides = opening.overrides_of(redis_url=redis_url, namespace=namespace)
     with opening.application(given[0] if len(given) > 1 else None, overrides) as app:
-        pool = app.control.pools[given[-1]]
+        pool = app.control.pools[known(app, given[-1])]
         if explaining:
             _explain(pool, last, as_json=as_json)
             return

@@ -101,10 +101,10 @@ def _view(app: Heijunka, seen: Sequence[PoolStatus], before: Mapping[str, PoolSt
     from heijunka_cli.safe_text import safe_text
 
     leader = app.control.pools.leader()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("pool", "state"):
         table.add_column(title, no_wrap=True)
-    for title in ("high · normal · low", "oldest", "running", "jobs/s", "busy", "workers"):
+    for title in ("h · n · l", "oldest", "running", "jobs/s", "busy", "workers"):
         table.add_column(title, justify="right", no_wrap=True)
     reasons = []
     for one in seen:
@@ -116,7 +116,7 @@ def _view(app: Heijunka, seen: Sequence[PoolStatus], before: Mapping[str, PoolSt
                 f"{one.domain}: {one.waiting:,} jobs wait and nobody runs them; start: heijunka worker -d {one.domain}"
             )
             reasons.append(Text(safe_text(hint), style="bold red"))
-    head = f"{app.namespace}, led by {leader}" if leader else f"{app.namespace}, nobody leads: pools keep their sizes"
+    head = f"led by {leader}" if leader else "nobody leads: pools keep their sizes"
     return Group(Text(safe_text(head)), table, *reasons)
 
 
@@ -126,7 +126,7 @@ def _row(one: PoolStatus, before: PoolStatus | None, text: Any) -> list[Any]:
         rate = f"{max(0, one.ended - before.ended) * 1_000 / (one.at_ms - before.at_ms):,.0f}"
     workers = f"{one.current}/{one.target}" if one.current != one.target else str(one.current)
     drains = f" -{one.draining}" if one.draining else ""
-    mode = "" if one.mode == "auto" else f" {one.mode}"
+    mode = f" {one.mode}" if one.mode in {"manual", "fixed"} else ""
     return [
         one.domain,
         text(one.health or "?", style=_COLOURS.get(one.health, "")),
