@@ -53,11 +53,19 @@ class DomainKeys:
         self.bell = at("bell")
         self.wake = at("wake")
         self.workers = at("workers")
+        self.limits = at("limits")
+        self.room = at("room")
+        self.leases = at("leases")
         self.cancels = at("cancels")
         self.stats = at("stats")
         self.budget = at("budget")
         self.results = at("result:")
         self.sessions = at("session:")
+
+    @cached_property
+    def returning(self) -> tuple[str, ...]:
+        """The sources that are not ready streams, as admission reads them."""
+        return (self.suspects, *self.returned)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

@@ -1,82 +1,79 @@
--- enqueue: accept jobs of one domain, each for now or for its time, once per numbered call.
+-- enqueue: accept jobs of one domain, each for now or for its time, once per numbered call, as far as there is room.
+-- What bounds the domain, its load and what becomes of the jobs are one step, so no number of callers overshoots.
 --
 -- KEYS[1] session   string  this caller's last number and reply
 -- KEYS[2] stats     hash    counters of the domain
--- KEYS[3] bell      list    wakes one idle worker
--- KEYS[4] wake      list    wakes who promotes due jobs
--- KEYS[5] scheduled zset    jobs by due ms
--- KEYS[6] high      stream  ready jobs
--- KEYS[7] normal    stream  ready jobs
--- KEYS[8] low       stream  ready jobs
+-- KEYS[3] limits    hash    what bounds the domain; see docs/admission.md
+-- KEYS[4] room      list    wakes one caller that waits for room
+-- KEYS[5] bell      list    wakes one idle worker
+-- KEYS[6] wake      list    wakes who promotes due jobs
+-- KEYS[7] scheduled zset    jobs by due ms
+-- KEYS[8] leases    zset    admission tokens by expiry (ms), those of high priority by the negative of it
+-- KEYS[9] suspects  stream  jobs that were running when their worker died
+-- KEYS[10] back_high stream returned jobs
+-- KEYS[11] back_normal stream returned jobs
+-- KEYS[12] back_low stream  returned jobs
+-- KEYS[13] high     stream  ready jobs
+-- KEYS[14] normal   stream  ready jobs
+-- KEYS[15] low      stream  ready jobs
 -- ARGV[1] seq       int     the caller's number for this call
 -- ARGV[2] now       int     ms, 0 for the server's clock
--- ARGV[3..] jobs    where str, job bytes
--- Returns {"accepted", ms} | {"stale"}
+-- ARGV[3] partial   flag    1 to accept what there is room for; else one that is refused keeps out all
+-- ARGV[4] waits     int     ms that the caller will wait for room if it is refused
+-- ARGV[5..] jobs    where str, job bytes
+-- Returns {"accepted", ms} | {"admitted", ms, load, rule, pace, refused...}
+--         | {"refused", reason, load, rule, pace} | {"stale"}
 -- Cost    O(jobs), O(log scheduled) for each that is due later
 
--- @include clock
 -- @include session
 -- @include ring
--- @include place
 -- @include sound
+-- @include aim
+-- @include gauge
+-- @include admit
 
-local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local ready = { h = KEYS[6], n = KEYS[7], l = KEYS[8] }
-local seq, now = ARGV[1], ARGV[2]
+local session, stats, limits, room, bell, wake = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local scheduled, leases, suspects = KEYS[7], KEYS[8], KEYS[9]
+local back_high, back_normal, back_low = KEYS[10], KEYS[11], KEYS[12]
+local ready = { h = KEYS[13], n = KEYS[14], l = KEYS[15] }
+local seq, now, partial, waits = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV[4])
 
 local seen, reply = recall(session, seq)
 if seen == 'replayed' then
-  return { 'accepted', tonumber(reply) }
+  return answered(reply)
 elseif seen then
   return { 'stale' }
-elseif #ARGV < 4 or #ARGV % 2 == 1 then
+elseif #ARGV < 6 or #ARGV % 2 == 1 then
   error('a place without a job')
 end
 
--- Most calls are for now: those never look at the clock, their entries' ids tell the time.
-local moment = now ~= '0' and tonumber(now) or nil
-local streams, zsets, into, later = {}, {}, {}, {}
-local function aim(i)
-  moment = moment or clock(now)
-  local letter, due = place(ARGV[i], moment)
-  if due then
-    later[i], zsets[1] = { due, letter }, scheduled
-  else
-    into[i], streams[letter] = ready[letter], ready[letter]
-  end
-end
-for i = 3, #ARGV, 2 do
-  local stream = ready[ARGV[i]]
-  if stream then
-    streams[ARGV[i]] = stream
-  else
-    aim(i)
-  end
-end
-local ringing = next(streams) and silent(bell)
-local waking = zsets[1] and silent(wake)
+local into, later, streams, moment = aimed(ARGV, 5, ready, now)
+local ringing, delayed = next(streams) and silent(bell), next(later)
+local waking = delayed and silent(wake)
 sound('XLEN', streams)
-sound('ZCARD', zsets)
+if delayed then
+  sound('ZCARD', { scheduled })
+end
 
-redis.call('HINCRBY', stats, 'enqueued', (#ARGV - 2) / 2) -- fails by itself on a foreign type
-local function write(i)
-  if later[i] then
-    redis.call('ZADD', scheduled, later[i][1], later[i][2] .. ARGV[i + 1])
-    return nil
+local rule, answer, out = redis.call('HGET', limits, 'rule'), nil, nil
+if rule then
+  local function time()
+    moment = moment or clock(now)
+    return moment
   end
-  return redis.call('XADD', ready[ARGV[i]] or into[i], '*', 'j', ARGV[i + 1])
+  local keys = { stats = stats, limits = limits, room = room }
+  local total, rest = load_of(ready.h, ready.n, ready.l, back_high, back_normal, back_low, suspects, leases, time)
+  answer, out = admit(rule, total, rest, ARGV, 5, later, keys, time, partial, waits)
+else
+  redis.call('HINCRBY', stats, 'enqueued', (#ARGV - 4) / 2) -- fails by itself on a foreign type
 end
-local first
-for i = 3, #ARGV, 2 do
-  local id = write(i)
-  first = first or id
-end
-if ringing then
-  strike(bell)
-end
-if waking then
-  strike(wake)
-end
+
+local first = entered(ARGV, 5, into, later, scheduled, out, ringing and bell, waking and wake)
 moment = moment or tonumber(string.match(first, '^%d+'))
+if answer then
+  answer[2] = answer[2] or moment
+  remember(session, seq, table.concat(answer, ' '))
+  return answer
+end
 remember(session, seq, string.format('%d', moment))
 return { 'accepted', moment }

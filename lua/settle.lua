@@ -11,6 +11,8 @@
 -- KEYS[8] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
 -- KEYS[9..15] sources stream the domain's streams in pull order
 -- KEYS[16] budget    string  what the domain may spend on retries
+-- KEYS[17] limits    hash    what bounds the domain
+-- KEYS[18] room      list    wakes one caller that waits for room
 -- ARGV[1] seq        int     the caller's number for this call
 -- ARGV[2] now        int     ms, 0 for the server's clock
 -- ARGV[3..] outcomes mixed   "ack" source entry | "acks" source count entry...
@@ -31,10 +33,11 @@
 -- @include outcomes
 -- @include spending
 -- @include effects
+-- @include room
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local dead, results, cancels = KEYS[6], KEYS[7], KEYS[8]
-local sources, budget = { unpack(KEYS, 9, 15) }, KEYS[16]
+local sources, budget, limits, room = { unpack(KEYS, 9, 15) }, KEYS[16], KEYS[17], KEYS[18]
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -51,10 +54,9 @@ end
 local runs, touched, used = outcomes(3, sources)
 sound('HLEN', { stats })
 sound('ZCARD', { cancels })
+local wanted = wants_room(limits, room, now)
 sound('XLEN', touched)
-if used.dead then
-  sound('XLEN', { dead })
-end
+sound('XLEN', used.dead and { dead } or {})
 if used.retry or used.snooze or used.release then
   sound('XLEN', sources)
   sound('LLEN', { bell, wake })
@@ -95,5 +97,6 @@ to.account.keep()
 for verb, times in pairs(counted) do
   redis.call('HINCRBY', stats, verb, times)
 end
+make_room(wanted, room)
 remember(session, seq, table.concat(fenced, ' '))
 return answer

@@ -129,7 +129,9 @@ def _reached(client: Any, namespace: str, served: list[DomainKeys], path: str | 
         sound = sound and not (finding.check == "server" and finding.status == "fail")
         yield finding
     for keys in served if sound else ():
-        yield health.domain(keys, client.execute(commands.depths(keys)), app=path)
+        held = client.execute(commands.depths(keys))
+        yield health.domain(keys, held, app=path)
+        yield health.limits(keys, held)
 
 
 def _embedded(connections: Connections) -> Finding:

@@ -97,6 +97,25 @@ def load(which: Named) -> Heijunka:
 
 
 @contextlib.contextmanager
+def application(path: str | None, overrides: dict[str, Any]) -> Iterator[Heijunka]:
+    """The application at a path, or the one that the settings name, or one without tasks; closed afterwards.
+
+    Raises:
+        AppError: it cannot be loaded.
+        ConfigError: a setting is wrong.
+    """
+    if path is None and settings_of(overrides).app is None:
+        from heijunka.app import Heijunka
+
+        app = Heijunka()
+        app.override(overrides, "flag")
+    else:
+        app = load(named(path, overrides))
+    with app:
+        yield app
+
+
+@contextlib.contextmanager
 def telling(path: str) -> Iterator[None]:
     """Tell in one line what the code of the application at `path` raises."""
     from heijunka.errors import AppError, HeijunkaError

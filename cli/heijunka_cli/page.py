@@ -72,6 +72,7 @@ _CHECKS: Final = {
     "latency": "Warns when a round trip takes 5 ms or more.",
     "clock": "Warns when Redis's clock and this host's are a second or more apart.",
     "scripts": "Whether every script loads.",
+    "limits": "What bounds each domain of the application; warns when jobs are refused.",
     "domain": "For each domain of the application its workers and jobs; warns when nobody serves it.",
 }
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
-from heijunka import commands
-from heijunka.app.connected import Connected
 from heijunka.app.decorator import TaskDecorator, place_of, same_place
 from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords
-from heijunka.app.outgoing import BATCH, Outgoing, accepted_ms, flat
+from heijunka.app.sending import Sending
 from heijunka.config import did_you_mean
 from heijunka.counted import counted
 from heijunka.errors import DuplicateTask, UnknownTask
@@ -32,7 +29,7 @@ Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManage
 log: Final = logging.getLogger("heijunka")
 
 
-class Heijunka(Connected):
+class Heijunka(Sending):
     """An application.
 
     Parameters:
@@ -57,7 +54,6 @@ class Heijunka(Connected):
     def __init__(self, name: str = "heijunka", **settings: Any) -> None:
         super().__init__(name, **settings)
         self._tasks: dict[str, BaseTask[Any, Any]] = {}
-        self._around_enqueue: list[AroundEnqueue] = []
         self._around_attempt: list[AroundAttempt] = []
         self._lifespans: list[Lifespan] = []
 
@@ -90,6 +86,8 @@ class Heijunka(Connected):
                 - keep_result: how long results are kept; None for not at all.
                 - no_retry_on: exceptions that are final.
                 - on_expire: what becomes of a job whose deadline passed, "dead" (a dead letter) or "drop".
+                - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+                - wait: how long to wait for room at most, when it waits.
 
         Returns:
             The task, which can still be called as the function; with parentheses, what makes a function one.
@@ -271,66 +269,5 @@ class Heijunka(Connected):
 
         return Control(self.connections.client, self.keys, self._tasks, max_payload=self.max_payload)
 
-    def send(self, outgoing: Sequence[Outgoing]) -> int:
-        """Enqueue jobs of one domain in one call; tasks do this.
-
-        Parameters:
-            outgoing: the jobs, 1,000 at most.
-
-        Returns:
-            When Redis accepted them, ms since the epoch by its clock.
-        """
-        command = commands.enqueue(self.keys(outgoing[0].domain), flat(outgoing))
-        if not self._around_enqueue:
-            return accepted_ms(self.connections.client.execute(command))
-        with self._around(outgoing):
-            return accepted_ms(self.connections.client.execute(command))
-
-    async def asend(self, outgoing: Sequence[Outgoing]) -> int:
-        """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`.
-
-        Parameters:
-            outgoing: the jobs, 1,000 at most.
-
-        Returns:
-            When Redis accepted them, ms since the epoch by its clock.
-        """
-        coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
-        with self._around(outgoing):
-            return await coalescer.add(outgoing)
-
-    def send_many(self, outgoing: Sequence[Outgoing]) -> Iterable[int]:
-        """Enqueue jobs of one domain, 1,000 a call; tasks do this.
-
-        Parameters:
-            outgoing: the jobs, as many as there are.
-
-        Returns:
-            For each when Redis accepted it, ms since the epoch by its clock.
-        """
-        return [at_ms for batch in _batches(outgoing) for at_ms in [self.send(batch)] * len(batch)]
-
-    async def asend_many(self, outgoing: Sequence[Outgoing]) -> Iterable[int]:
-        """Enqueue jobs of one domain, 1,000 a call. See `send_many`.
-
-        Parameters:
-            outgoing: the jobs, as many as there are.
-
-        Returns:
-            For each when Redis accepted it, ms since the epoch by its clock.
-        """
-        return [at_ms for batch in _batches(outgoing) for at_ms in [await self.asend(batch)] * len(batch)]
-
-    @contextlib.contextmanager
-    def _around(self, outgoing: Sequence[Outgoing]) -> Any:
-        with contextlib.ExitStack() as stack:
-            for middleware in self._around_enqueue:
-                stack.enter_context(middleware(outgoing))
-            yield
-
     def __repr__(self) -> str:
         return f"<Heijunka {self.name}: {counted(len(self._tasks), 'task')}>"
-
-
-def _batches(outgoing: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
-    return (outgoing[at : at + BATCH] for at in range(0, len(outgoing), BATCH))

@@ -11,13 +11,14 @@ from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from heijunka import wire
+from heijunka.app.admission import Terms, admission, refusal
 from heijunka.app.context import CURRENT
 from heijunka.app.job import Job
 from heijunka.app.options import AS_TASK_SAYS, Call, CallKeywords, TaskOptions, call_options, require_order
-from heijunka.app.outgoing import Outgoing
+from heijunka.app.outgoing import BATCH, Outgoing
 from heijunka.app.signature import Signature
 from heijunka.clock import instant_ms
-from heijunka.commands.enqueue import where
+from heijunka.commands.enqueue import Accepted, where
 from heijunka.errors import PayloadTooLarge
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Enqueueable(Generic[P, R]):
         Raises:
             TypeError: the call does not fit the signature; NotEncodable if an argument cannot be encoded.
             PayloadTooLarge: the encoded arguments are larger than `max_payload`.
+            Overloaded: there is no room in the domain, and the call was not to wait, or waited in vain.
             BrokerError: Redis refused it; nothing was written.
             Unconfirmed: Redis did not confirm in time; it may have been accepted.
 
@@ -72,7 +74,7 @@ class Enqueueable(Generic[P, R]):
             >>> job.result(timeout=5)  # doctest: +SKIP
         """
         outgoing = self._outgoing(args, kwargs)
-        return Job(self, outgoing.job_id, self.app.send((outgoing,)))
+        return self._job(outgoing, self.app.send((outgoing,), self._terms))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`.
@@ -87,6 +89,7 @@ class Enqueueable(Generic[P, R]):
         Raises:
             TypeError: the call does not fit the signature; NotEncodable if an argument cannot be encoded.
             PayloadTooLarge: the encoded arguments are larger than `max_payload`.
+            Overloaded: there is no room in the domain, and the call was not to wait, or waited in vain.
             BrokerError: Redis refused it; nothing was written.
             Unconfirmed: Redis did not confirm in time; it may have been accepted.
 
@@ -97,21 +100,23 @@ class Enqueueable(Generic[P, R]):
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()  # or `_deadline_ms` would ask Redis, and the event loop stand still
         outgoing = self._outgoing(args, kwargs)
-        return Job(self, outgoing.job_id, await self.app.asend((outgoing,)))
+        return self._job(outgoing, await self.app.asend((outgoing,), self._terms))
 
-    def enqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
+    def enqueue_many(self, calls: Iterable[Arguments], *, partial: bool = False) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000.
 
         Parameters:
             calls: for each call a tuple of its positional or a mapping of its keyword arguments.
+            partial: accept what there is room for; the `admission.state` of the other jobs is "refused".
 
         Returns:
-            The jobs' handles, in order. Each thousand is accepted whole or not at all.
+            The jobs' handles, in order. Each thousand is accepted whole or not at all, unless `partial`.
 
         Raises:
             TypeError: a call does not fit the signature; NotEncodable if an argument cannot be encoded. Nothing of
                 the whole was sent.
             PayloadTooLarge: the encoded arguments of a call are larger than `max_payload`; likewise.
+            Overloaded: there is no room for a thousand; its `accepted` says how many jobs before it are accepted.
             BrokerError: Redis refused a thousand; those before it are accepted.
             Unconfirmed: Redis did not confirm a thousand in time; likewise.
 
@@ -119,21 +124,23 @@ class Enqueueable(Generic[P, R]):
             >>> charge.enqueue_many([(order, amount) for order, amount in due])  # doctest: +SKIP
         """
         outgoing = self._many(calls)
-        return self._jobs(outgoing, self.app.send_many(outgoing))
+        return self._jobs(outgoing, self.app.send_many(outgoing, self._terms, partial=partial))
 
-    async def aenqueue_many(self, calls: Iterable[Arguments]) -> list[Job[R]]:
+    async def aenqueue_many(self, calls: Iterable[Arguments], *, partial: bool = False) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`.
 
         Parameters:
             calls: for each call a tuple of its positional or a mapping of its keyword arguments.
+            partial: accept what there is room for; the `admission.state` of the other jobs is "refused".
 
         Returns:
-            The jobs' handles, in order. Each thousand is accepted whole or not at all.
+            The jobs' handles, in order. Each thousand is accepted whole or not at all, unless `partial`.
 
         Raises:
             TypeError: a call does not fit the signature; NotEncodable if an argument cannot be encoded. Nothing of
                 the whole was sent.
             PayloadTooLarge: the encoded arguments of a call are larger than `max_payload`; likewise.
+            Overloaded: there is no room for a thousand; its `accepted` says how many jobs before it are accepted.
             BrokerError: Redis refused a thousand; those before it are accepted.
             Unconfirmed: Redis did not confirm a thousand in time; likewise.
 
@@ -143,7 +150,7 @@ class Enqueueable(Generic[P, R]):
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()
         outgoing = self._many(calls)
-        return self._jobs(outgoing, await self.app.asend_many(outgoing))
+        return self._jobs(outgoing, await self.app.asend_many(outgoing, self._terms, partial=partial))
 
     def job(self, job_id: str) -> Job[R]:
         """A handle of a job of this task by its id, e.g. from a log.
@@ -217,13 +224,32 @@ class Enqueueable(Generic[P, R]):
         deadline = None if parent is None else parent.deadline
         return None if deadline is None else instant_ms(deadline)
 
-    def _jobs(self, outgoing: Sequence[Outgoing], accepted_ms: Iterable[int]) -> list[Job[R]]:
-        return [Job(self, one.job_id, at_ms) for one, at_ms in zip(outgoing, accepted_ms, strict=True)]
-
     @property
     def keeps_results(self) -> bool:
         """Whether the results of its jobs are kept for who waits for them."""
         return self.keep_result_ms > 0
+
+    def _job(self, outgoing: Outgoing, reply: Accepted) -> Job[R]:
+        if reply.gauge is None:
+            return Job(self, outgoing.job_id, reply.at_ms)
+        return self._jobs((outgoing,), (reply,))[0]
+
+    def _jobs(self, outgoing: Sequence[Outgoing], replies: Iterable[Accepted]) -> list[Job[R]]:
+        jobs: list[Job[R]] = []
+        for reply in replies:
+            before = len(jobs)
+            receipt = admission(reply.gauge)
+            jobs += [Job(self, one.job_id, reply.at_ms, receipt) for one in outgoing[before : before + BATCH]]
+            for place, reason in reply.refused:
+                refused = outgoing[before + place].job_id
+                jobs[before + place] = Job(self, refused, None, refusal(reply.gauge, reason))
+        return jobs
+
+    def _terms(self) -> Terms:
+        settings = self.app.settings
+        asked = self.call.on_overload or self.task_options.on_overload or settings.on_overload
+        wait_ms = next(ms for ms in (self.call.wait_ms, self.task_options.wait_ms, settings.wait_ms) if ms is not None)
+        return Terms(asked, wait_ms)
 
     @cached_property
     def keep_result_ms(self) -> int:
@@ -266,6 +292,8 @@ class BaseTask(Enqueueable[P, R]):
                 - attempts: how often it is tried at most, 1 to 1,000.
                 - keep_result: how long its result is kept; None for not at all.
                 - on_expire: what becomes of it when its deadline passed, "dead" (a dead letter) or "drop".
+                - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+                - wait: how long to wait for room at most, when it waits.
 
         Returns:
             What has the task's `enqueue` and its relatives. It can be kept and used again.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from heijunka import wire
-from heijunka.errors import JobCancelled, JobFailed, ResultNotKept, ResultTimeout
+from heijunka.app.admission import OK, Admission
+from heijunka.errors import JobCancelled, JobFailed, JobNotFound, ResultNotKept, ResultTimeout
 
 if TYPE_CHECKING:
     from heijunka.app.cancel import Cancellation
@@ -23,6 +24,7 @@ class Job(Generic[R]):
         job_id: 16 bytes.
         accepted_ms: when Redis accepted it, ms since the epoch by Redis's clock; None for a handle that
             was made from an id.
+        admission: how full the domain was: its state is "ok", "soft" or, of a job that was not accepted, "refused".
 
     Example:
         >>> job = charge.enqueue(order, amount)  # doctest: +SKIP
@@ -30,10 +32,12 @@ class Job(Generic[R]):
         ('01997d7e-6c00-7000-8000-000000000001', 'queued')
     """
 
-    __slots__ = ("_call", "_id", "accepted_ms")
+    __slots__ = ("_call", "_id", "accepted_ms", "admission")
 
-    def __init__(self, call: Enqueueable[Any, R], job_id: bytes, accepted_ms: int | None) -> None:
-        self._call, self._id, self.accepted_ms = call, job_id, accepted_ms
+    def __init__(
+        self, call: Enqueueable[Any, R], job_id: bytes, accepted_ms: int | None, admission: Admission = OK
+    ) -> None:
+        self._call, self._id, self.accepted_ms, self.admission = call, job_id, accepted_ms, admission
 
     @property
     def id(self) -> str:
@@ -63,6 +67,7 @@ class Job(Generic[R]):
             JobFailed: it ended without a result, with the remote error; JobCancelled if somebody cancelled it.
             ResultTimeout: it has not ended in time, or its result is not kept any more.
             ResultNotKept: its task keeps no results.
+            JobNotFound: it was refused, and the call asked for no error (`on_overload="drop"`, `partial=True`).
             BrokerError: Redis cannot be reached.
 
         Example:
@@ -85,6 +90,7 @@ class Job(Generic[R]):
             JobFailed: it ended without a result, with the remote error.
             ResultTimeout: it has not ended in time, or its result is not kept any more.
             ResultNotKept: its task keeps no results.
+            JobNotFound: it was refused, and the call asked for no error (`on_overload="drop"`, `partial=True`).
             BrokerError: Redis cannot be reached.
 
         Example:
@@ -182,6 +188,8 @@ class Job(Generic[R]):
         return self._call.app.keys(self.domain).result(self.id)
 
     def _must_keep(self) -> None:
+        if self.admission.state == "refused":
+            raise JobNotFound(f"{self.task} {self.id} was not accepted: {self.domain} had no room", job_id=self.id)
         if not self._call.keeps_results:
             raise ResultNotKept(f"task {self.task} keeps no results", hint='give it keep_result="10m"', job_id=self.id)
 

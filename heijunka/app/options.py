@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 import msgspec
 
 from heijunka import wire
+from heijunka.app.admission import ON_OVERLOAD, OnOverload
 from heijunka.clock import Duration, Milliseconds, duration_ms, instant_ms, spell_ms
 from heijunka.errors import InvalidName, InvalidOption
 from heijunka.keys import PRIORITIES, Priority, valid_name
@@ -45,6 +46,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
         retry_cap_ms: longest such bound.
         keep_result_ms: how long results are kept, 0 for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
         on_expire: what becomes of a job whose deadline passed.
     """
 
@@ -57,6 +60,8 @@ class TaskOptions(msgspec.Struct, frozen=True):
     retry_cap_ms: int | None = None
     keep_result_ms: int | None = None
     no_retry_on: tuple[type[BaseException], ...] = ()
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
     on_expire: OnExpire = "dead"
 
 
@@ -74,6 +79,8 @@ class TaskKeywords(TypedDict, total=False):
         retry_cap: longest such bound.
         keep_result: how long results are kept; None for not at all.
         no_retry_on: exceptions that are final.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of a job whose deadline passed: "dead" for a dead letter, "drop" for a count alone.
     """
 
@@ -87,6 +94,8 @@ class TaskKeywords(TypedDict, total=False):
     retry_cap: Duration
     keep_result: Duration | None
     no_retry_on: tuple[type[BaseException], ...] | type[BaseException]
+    on_overload: OnOverload
+    wait: Duration
     on_expire: OnExpire
 
 
@@ -103,6 +112,8 @@ class CallKeywords(TypedDict, total=False):
         soft_timeout: after which `SoftTimeout` is raised in it, shorter than the timeout; None for never.
         attempts: how often it is tried at most.
         keep_result: how long its result is kept; None for not at all.
+        on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
+        wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of it when its deadline passed: "dead" or "drop".
     """
 
@@ -114,6 +125,8 @@ class CallKeywords(TypedDict, total=False):
     soft_timeout: Duration | None
     attempts: int
     keep_result: Duration | None
+    on_overload: OnOverload
+    wait: Duration
     on_expire: OnExpire
 
 
@@ -128,6 +141,8 @@ class Call(msgspec.Struct, frozen=True):
         deadline_at_ms: after that moment it must not start any more.
         inherits: whether it takes the deadline of the job that makes it.
         options: what travels with the job, or None when nothing differs from the task.
+        on_overload: what to do when the domain has no room.
+        wait_ms: how long to wait for room at most.
     """
 
     priority: Priority | None = None
@@ -137,6 +152,8 @@ class Call(msgspec.Struct, frozen=True):
     deadline_at_ms: int | None = None
     inherits: bool = True
     options: wire.Options | None = None
+    on_overload: OnOverload | None = None
+    wait_ms: int | None = None
 
 
 AS_TASK_SAYS: Final = Call()
@@ -160,6 +177,8 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         retry_cap_ms=_positive_ms(given.get("retry_cap"), "retry_cap"),
         keep_result_ms=_kept_ms(given.get("keep_result", UNSET)),
         no_retry_on=_exceptions(given.get("no_retry_on", ())),
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
         on_expire=_on_expire(given.get("on_expire", "dead")),
     )
     require_order(asked.soft_timeout_ms, asked.timeout_ms)
@@ -202,6 +221,8 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         deadline_at_ms=instant_ms(deadline, option="deadline") if isinstance(deadline, datetime) else None,
         inherits="deadline" not in given,
         options=None if travels == wire.Options() else travels,
+        on_overload=_on_overload(given.get("on_overload")),
+        wait_ms=_wait_ms(given.get("wait")),
     )
 
 
@@ -253,6 +274,16 @@ def _priority(value: Any) -> Priority:
     if value in PRIORITIES:
         return value  # type: ignore[no-any-return]  # just checked
     raise InvalidOption(f"priority {value!r} is none of {', '.join(PRIORITIES)}", option="priority")
+
+
+def _on_overload(value: Any) -> OnOverload | None:
+    if value is None or value in ON_OVERLOAD:
+        return value  # type: ignore[no-any-return]  # just checked
+    raise InvalidOption(f"on_overload {value!r} is none of {', '.join(ON_OVERLOAD)}", option="on_overload")
+
+
+def _wait_ms(value: Duration | None) -> Milliseconds | None:
+    return None if value is None else duration_ms(value, option="wait")
 
 
 def _on_expire(value: Any) -> OnExpire:

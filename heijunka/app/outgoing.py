@@ -7,8 +7,7 @@ from typing import Final
 
 import msgspec
 
-from heijunka import commands, wire
-from heijunka.errors import Unconfirmed
+from heijunka import wire
 
 BATCH: Final = 1_000
 """Jobs of one call at most."""
@@ -50,14 +49,3 @@ def flat(outgoing: Sequence[Outgoing]) -> list[str | bytes]:
     for one in outgoing:
         words += (one.where, one.blob)
     return words
-
-
-def accepted_ms(reply: commands.Accepted | commands.Overtaken) -> int:
-    """When Redis accepted the jobs of a call.
-
-    Raises:
-        Unconfirmed: another call of the same caller overtook it.
-    """
-    if isinstance(reply, commands.Overtaken):
-        raise Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
-    return reply.at_ms

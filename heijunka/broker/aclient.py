@@ -152,6 +152,10 @@ class AsyncClient:
         finally:
             idle.append(channel)
 
+    def blocking(self, *, longest_s: float) -> AsyncChannel:
+        """A channel of the caller's own on the running loop, for calls that block up to `longest_s` seconds."""
+        return AsyncChannel(self._address, longest_s + self._timeout_s, self._told)
+
     async def close(self) -> None:
         """Close the idle connections of the running loop."""
         idle = self._of_this_loop()

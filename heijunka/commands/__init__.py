@@ -1,7 +1,7 @@
 """One function per Lua script: it builds the command and says how to read the reply. No I/O."""
 
 from heijunka.commands.cancel import Marks, Spot, cancel, marks
-from heijunka.commands.enqueue import Accepted, Overtaken, enqueue
+from heijunka.commands.enqueue import Accepted, Gauge, Overtaken, Refused, enqueue
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
 from heijunka.commands.promote import Promoted, promote
@@ -15,6 +15,7 @@ __all__ = [
     "Depths",
     "Entry",
     "Found",
+    "Gauge",
     "Joined",
     "Leaving",
     "Lost",
@@ -24,6 +25,7 @@ __all__ = [
     "Promoted",
     "Pulled",
     "Recovered",
+    "Refused",
     "Renewed",
     "Settled",
     "Spot",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from heijunka.broker.command import Command, Reply
+from heijunka.clock import SERVER_CLOCK, Milliseconds
 from heijunka.keys import PRIORITIES, SOURCE_PRIORITY, DomainKeys, Priority
 
 
@@ -18,12 +19,16 @@ class Depths(msgspec.Struct, frozen=True):
         scheduled: jobs that wait for their time.
         dead: dead letters.
         workers: registered workers.
-        load: ready + suspects + running.
-        counters: enqueued; ack, done, retry (and retry_delayed: those put off), snooze, dropped, dead, release of
-            settled attempts; cancelled; marked (cancelled while a worker held them); returned, charged, buried,
-            overdue, gone (deleted by somebody else) of what dead workers held; revived (made jobs again) and purged
-            of dead letters. They add up: enqueued + revived = ack + done + dropped + dead + cancelled + buried + gone
-            + load + scheduled, and dead + buried = revived + purged + dead letters.
+        load: ready + suspects + running + leases.
+        counters: enqueued; in bounded domains admitted_h, _n and _l by priority, of which soft_h, _n and _l above the
+            soft limit, and refused_hard_, refused_reserve_ and refused_draining_h, _n and _l; ack, done, retry (and
+            retry_delayed: those put off), snooze, dropped, dead, release of settled attempts; cancelled; marked
+            (cancelled while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else)
+            of what dead workers held; revived (made jobs again) and purged of dead letters. They add up: enqueued +
+            revived = ack + done + dropped + dead + cancelled + buried + gone + load - leases + scheduled, and
+            dead + buried = revived + purged + dead letters.
+        leases: admission leases that are held.
+        limits: the fields of what bounds the domain, as `heijunka.control.limits` reads them.
     """
 
     ready: dict[Priority, int]
@@ -34,6 +39,8 @@ class Depths(msgspec.Struct, frozen=True):
     workers: int
     load: int
     counters: dict[str, int]
+    leases: int = 0
+    limits: dict[str, str] = {}
 
     def counted(self, *names: str) -> int:
         """The sum of some counters; 0 for those that never counted."""
@@ -64,10 +71,13 @@ class Absent(msgspec.Struct, frozen=True):
     """The job is not here."""
 
 
-def depths(keys: DomainKeys) -> Command[Depths]:
+def depths(keys: DomainKeys, *, now: Milliseconds = SERVER_CLOCK) -> Command[Depths]:
     """How much work a domain holds, in one step."""
     return Command(
-        "depths", keys=(keys.stats, keys.scheduled, keys.dead, keys.workers, *keys.sources), args=(), read=_depths
+        "depths",
+        keys=(keys.stats, keys.scheduled, keys.dead, keys.workers, keys.limits, keys.leases, *keys.sources),
+        args=(now,),
+        read=_depths,
     )
 
 
@@ -92,7 +102,11 @@ def seek_scheduled(
 
 
 def _depths(reply: Reply) -> Depths:
-    scheduled, dead, workers, lengths, pending, counters = reply[1:]
+    scheduled, dead, workers, lengths, pending, counted, leases, limits = reply[1:]
+    counters = {name: int(count) for name, count in _texts(counted).items()}
+    admitted = sum(count for name, count in counters.items() if name.startswith("admitted_"))
+    if admitted:  # bounded domains count them by priority instead
+        counters["enqueued"] = counters.get("enqueued", 0) + admitted
     ready = dict.fromkeys(PRIORITIES, 0)
     for priority, length, held in zip(SOURCE_PRIORITY, lengths, pending, strict=True):
         if priority is not None:
@@ -104,9 +118,15 @@ def _depths(reply: Reply) -> Depths:
         scheduled=scheduled,
         dead=dead,
         workers=workers,
-        load=sum(lengths),
-        counters={name.decode(): int(count) for name, count in zip(counters[::2], counters[1::2], strict=True)},
+        load=sum(lengths) + leases,
+        counters=counters,
+        leases=leases,
+        limits=_texts(limits),
     )
+
+
+def _texts(pairs: list[bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
 
 
 def _sought(reply: Reply) -> Found | More | Absent:

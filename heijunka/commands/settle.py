@@ -93,7 +93,7 @@ def settle(keys: DomainKeys, outcomes: Iterable[Outcome], *, now: Milliseconds =
         keys=(
             *(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels),
             *keys.sources,
-            keys.budget,
+            *(keys.budget, keys.limits, keys.room),
         ),
         args=args,
         read=_read,

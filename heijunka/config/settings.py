@@ -6,12 +6,14 @@ Annotations are read at run time, so they are not postponed.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from heijunka.config.address import ADDRESS
+from heijunka.config.domains import DOMAINS
 from heijunka.config.kinds import Kind, choice, duration, or_none, size, text, whole
+from heijunka.policies.admission import Given
 
 DEFAULT: Final = "default"
 
@@ -120,6 +122,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         duration(least="1ms", most="30d"),
         "The longest that this bound gets; not below `retry_base`.",
     ] = 600_000
+    domains: Annotated[
+        dict[str, Given],
+        DOMAINS,
+        "What is declared of domains, besides what the application's code declares; see [admission](admission.md).",
+    ] = {}
+    on_overload: Annotated[
+        Literal["raise", "wait", "drop"],
+        choice("raise", "wait", "drop"),
+        "What `enqueue` does when the domain has no room: raise `Overloaded`, wait for room, or drop the job.",
+    ] = "raise"
+    wait_ms: Annotated[
+        int,
+        duration(least="0s", most="1d"),
+        "How long `enqueue` waits for room at most, when it waits.",
+    ] = 30_000
     max_deliveries: Annotated[
         int,
         whole(1, 100),

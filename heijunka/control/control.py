@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from heijunka.broker.client import Client
 from heijunka.control.dead import DeadLetters
+from heijunka.control.limits import Bounds, LimitsOf
 from heijunka.control.tasks import KnownTask
 from heijunka.keys import DomainKeys
 
@@ -37,3 +38,17 @@ class Control:
     def dead(self) -> DeadLetters:
         """The dead letters."""
         return DeadLetters(self._client, self._keys, self._tasks, max_payload=self._max_payload)
+
+    @property
+    def limits(self) -> LimitsOf:
+        """What bounds its domains."""
+        return LimitsOf(self._client, self._keys)
+
+    def set_hard_limit(self, domain: str, jobs: int | None) -> Bounds:
+        """Change the load at which a domain refuses everything; None for never.
+
+        Raises:
+            InvalidOption: it is no number of jobs, or below the soft limit.
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        return self.limits.set(domain, hard_limit=jobs)

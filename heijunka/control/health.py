@@ -19,6 +19,7 @@ from heijunka import commands
 from heijunka.broker import scripts
 from heijunka.broker.client import Client
 from heijunka.clock import spell_ms, wall_ms
+from heijunka.commands.enqueue import gauge_of
 from heijunka.counted import counted
 from heijunka.errors import BrokerError, RedisDenied, RedisEvicts, RedisReadOnly, RedisTooOld
 from heijunka.keys import DomainKeys
@@ -244,6 +245,25 @@ def clock(ahead_ms: float) -> Finding:
         return Finding("clock", "ok", f"Redis's clock and this host's are within {max(1, abs(ahead_ms)):.0f} ms")
     says = f"Redis's clock is {spell_ms(abs(ahead_ms))} {'ahead of' if ahead_ms > 0 else 'behind'} this host's"
     return Finding("clock", "warn", says, "synchronise both with NTP")
+
+
+def limits(keys: DomainKeys, depths: commands.Depths) -> Finding:
+    """Whether a domain is bounded; one that is not grows until Redis is full."""
+    rule = depths.limits.get("rule")
+    if rule is None:
+        return Finding("limits", "ok", f"{keys.domain}: unbounded, it takes jobs until Redis is full")
+    gauge = gauge_of(depths.load, rule)
+    bounds = ", ".join(
+        f"{name} limit {'none' if limit is None else f'{limit:,}'}"
+        for name, limit in (("soft", gauge.soft), ("hard", gauge.hard))
+    )
+    if rule.endswith("draining"):
+        return Finding("limits", "warn", f"{keys.domain}: drained, it takes no jobs", f"heijunka undrain {keys.domain}")
+    says = f"{keys.domain}: {bounds}, load {gauge.load:,}"
+    if gauge.hard is not None and gauge.load >= gauge.hard:
+        hint = "start workers, or raise the limit: heijunka limits set"
+        return Finding("limits", "warn", f"{says}: jobs are refused", hint)
+    return Finding("limits", "ok", says)
 
 
 def domain(keys: DomainKeys, depths: commands.Depths, *, app: str | None = None) -> Finding:

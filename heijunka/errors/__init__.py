@@ -18,6 +18,8 @@ with `from`.
     ├── EnqueueError                a call was not accepted
     │   ├── NotEncodable            (also a TypeError)
     │   ├── PayloadTooLarge
+    │   ├── Overloaded              there is no room in the domain
+    │   │   └── Draining
     │   ├── Unconfirmed             it may or may not have been accepted
     │   └── UnknownTask
     ├── WireError                   bytes that are not what they should be
@@ -86,8 +88,10 @@ from heijunka.errors.definitions import (
     UnresolvedAnnotation,
 )
 from heijunka.errors.enqueueing import (
+    Draining,
     EnqueueError,
     NotEncodable,
+    Overloaded,
     PayloadTooLarge,
     Unconfirmed,
     UnknownTask,
@@ -133,6 +137,7 @@ __all__ = [
     "Closed",
     "ConfigError",
     "DefinitionError",
+    "Draining",
     "DuplicateTask",
     "EnqueueError",
     "HeijunkaError",
@@ -145,6 +150,7 @@ __all__ = [
     "JobNotFound",
     "NotEncodable",
     "NotInJob",
+    "Overloaded",
     "PayloadTooLarge",
     "RedisAuthError",
     "RedisBusy",

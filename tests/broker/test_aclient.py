@@ -29,7 +29,7 @@ from tests.fixtures.waiting import wait_until
 Fresh = Callable[..., Server]
 
 
-async def accept(client: AsyncClient, keys: DomainKeys, job: bytes) -> Accepted | commands.Overtaken:
+async def accept(client: AsyncClient, keys: DomainKeys, job: bytes) -> Accepted | commands.Refused | commands.Overtaken:
     return await client.execute(commands.enqueue(keys, ["n", job]))
 
 

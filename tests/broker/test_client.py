@@ -27,7 +27,9 @@ from tests.fixtures.waiting import wait_until
 Fresh = Callable[..., Server]
 
 
-def accept(client: Client | Channel, keys: DomainKeys, *jobs: bytes) -> Accepted | commands.Overtaken:
+def accept(
+    client: Client | Channel, keys: DomainKeys, *jobs: bytes
+) -> Accepted | commands.Refused | commands.Overtaken:
     words: list[str | bytes] = []
     for job in jobs:
         words += ("n", job)

@@ -17,6 +17,7 @@ from heijunka.broker.header import Slot
 from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
 from heijunka.commands.letters import Revival, amend, letters, purge, revive, trim
+from heijunka.commands.limit import limit
 from heijunka.keys import DomainKeys
 from tests.lua import rules
 
@@ -55,6 +56,7 @@ CALLS: list[Command[Any]] = [
     commands.seek_scheduled(KEYS, JOB_ID),
     commands.settle(KEYS, OUTCOMES),
     ends(KEYS, JOB_ID),
+    limit(KEYS, 0, {"soft": "1000", "draining": ""}),
     amend(KEYS, "1-0", job=b"blob", notes=b"notes"),
     letters(KEYS),
     purge(KEYS, ["1-0", "2-0"]),

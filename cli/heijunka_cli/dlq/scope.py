@@ -162,21 +162,8 @@ def _opened(
         raise Usage(
             f"{paths[1]!r} names no letter", hint="a letter is named by what a list shows first, or by its job's id"
         )
-    with _application(paths[0] if paths else None, overrides) as app:
+    with opening.application(paths[0] if paths else None, overrides) as app:
         where = tuple(dict.fromkeys(domains)) or app.domains
         if not where:
             raise Usage("no domain is named", hint="write --domain NAME, or the application's path")
         yield Scope(app, where, names, choice, bool(names or choice or domains))
-
-
-@contextlib.contextmanager
-def _application(path: str | None, overrides: dict[str, Any]) -> Iterator[Heijunka]:
-    if path is None and opening.settings_of(overrides).app is None:
-        from heijunka.app import Heijunka
-
-        app = Heijunka()
-        app.override(overrides, "flag")
-    else:
-        app = opening.load(opening.named(path, overrides))
-    with app:
-        yield app

@@ -178,6 +178,105 @@ def test_a_callers_memory_outlives_any_repetition(client: Executor, redis: Drive
     assert 599_000 < redis.pttl(f"{keys.sessions}producer") <= 600_000
 
 
+def test_a_bounded_domain_says_how_full_it_is(
+    client: Executor, redis: Driver, keys: DomainKeys, heard: list[str]
+) -> None:
+    redis.hset(keys.limits, "rule", "12,9,10")
+
+    accepted = client.execute(commands.enqueue(keys, ["n", sample(), "h", sample(), "l+5", sample()], now=NOW))
+
+    assert commands.Accepted(NOW, commands.Gauge(load=2, soft=10, hard=12, share=9)) == accepted
+    assert {"admitted_n": 1, "admitted_h": 1, "admitted_l": 1} == snapshot(redis, keys).stats
+    assert "admitted" == heard[-1]
+
+
+def test_a_refused_call_has_written_no_job_and_is_counted(
+    client: Executor, redis: Driver, keys: DomainKeys, heard: list[str]
+) -> None:
+    """All or nothing: one normal job too many keeps out the high ones beside it."""
+    redis.hset(keys.limits, "rule", "5,2,4")
+    call = commands.enqueue(keys, ["h", sample(), "n", sample(), "n", sample(), "n", sample()], now=NOW)
+
+    refused, again = (client.execute(copy_of(call, keys, number=1)) for _ in range(2))
+
+    assert commands.Refused("reserve", commands.Gauge(load=0, soft=4, hard=5, share=2)) == refused == again
+    assert "refused" == heard[-1]
+    assert {"refused_reserve_h": 1, "refused_reserve_n": 3} == snapshot(redis, keys).stats
+    assert (0, ()) == (snapshot(redis, keys).bell, snapshot(redis, keys).ready_high)
+
+
+def test_in_part_a_call_is_told_which_jobs_were_refused_and_why(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    redis.hset(keys.limits, "rule", "3,1,2")
+    jobs = samples(5)
+    flat = [each for pair in zip("nnhhh", jobs, strict=True) for each in pair]
+
+    accepted = client.execute(commands.enqueue(keys, flat, partial=True, now=NOW))
+
+    gauge = commands.Gauge(load=3, soft=2, hard=3, share=1)
+    assert commands.Accepted(NOW, gauge, ((1, "reserve"), (4, "hard"))) == accepted
+    assert ((Held(jobs[0]),), (Held(jobs[2]), Held(jobs[3]))) == (
+        snapshot(redis, keys).ready_normal,
+        snapshot(redis, keys).ready_high,
+    )
+    assert {
+        "admitted_n": 1,
+        "admitted_h": 2,
+        "soft_h": 1,
+        "refused_reserve_n": 1,
+        "refused_hard_h": 1,
+    } == snapshot(redis, keys).stats
+
+
+def test_a_domain_that_is_drained_takes_nothing(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    redis.hset(keys.limits, "rule", "-,-,-,draining")
+
+    refused = client.execute(commands.enqueue(keys, ["h", sample()], now=NOW))
+
+    assert commands.Refused("draining", commands.Gauge(load=0)) == refused
+
+
+def test_delayed_jobs_need_room_and_take_none(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    redis.hset(keys.limits, "rule", "2,2,2")
+    many = [each for _ in range(5) for each in ("n+5000", sample())]
+
+    accepted = client.execute(commands.enqueue(keys, [*many, "n", sample(), "n", sample()], now=NOW))
+    refused = client.execute(commands.enqueue(keys, many, now=NOW))
+
+    assert isinstance(accepted, commands.Accepted)
+    assert isinstance(refused, commands.Refused)
+    assert 5 == len(snapshot(redis, keys).scheduled)
+
+
+def test_the_pace_is_measured_while_there_is_pressure(client: Executor, redis: Driver, keys: DomainKeys) -> None:
+    """Jobs that ended between two looks a second or more apart, blended half and half with what was known."""
+    redis.hset(keys.limits, "rule", "1,1,1")
+    client.execute(commands.enqueue(keys, ["n", sample()], now=NOW))
+    paces = []
+    for seconds, ends in ((0, 0), (2, 100), (2.5, 400), (4, 200), (60, 900)):
+        redis.hset(keys.stats, "ack", ends)
+        refused = client.execute(commands.enqueue(keys, ["n", sample()], now=Milliseconds(NOW + int(seconds * 1_000))))
+        assert isinstance(refused, commands.Refused)
+        paces.append(refused.gauge.pace)
+
+    assert [None, 50.0, 50.0, 50.0, 50.0] == paces
+
+
+def test_who_will_wait_for_room_is_noted_and_wakes_the_next_when_admitted(
+    client: Executor, redis: Driver, keys: DomainKeys
+) -> None:
+    redis.hset(keys.limits, "rule", "1,1,1")
+    client.execute(commands.enqueue(keys, ["n", sample()], now=NOW))
+    client.execute(commands.enqueue(keys, ["n", sample()], waits_ms=5_000, now=NOW))
+    assert (str(NOW + 5_000), 0) == (snapshot(redis, keys).limits["waiting"], snapshot(redis, keys).room)
+    redis.hset(keys.limits, "rule", "9,9,9")
+
+    client.execute(commands.enqueue(keys, ["n", sample()], waits_ms=5_000, now=NOW))
+
+    assert 1 == snapshot(redis, keys).room
+
+
 @pytest.mark.parametrize("place", ["x", "", "n5", "n+", "n@", "n+5x", "n-5", "nn", "N", "h+1.5", "h@1e3"])
 def test_a_place_that_does_not_exist_is_refused_before_anything_is_written(
     client: Executor, redis: Driver, keys: DomainKeys, place: str

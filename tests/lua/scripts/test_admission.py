@@ -1,0 +1,275 @@
+"""Admission: whatever is called in whatever order, no call brings the load above a limit, and every job is counted.
+
+The model is a dozen lines: how many jobs of each priority are ready or held, and what Redis is asked besides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.clock import Milliseconds
+from heijunka.commands import Accepted, Refused
+from heijunka.keys import SUSPECTS, DomainKeys
+from heijunka.policies.admission import Limits, spelled
+from tests.fixtures.namespaces import leaks, namespace_for, remove
+from tests.fixtures.samples import sample
+from tests.fixtures.server import Driver, driver
+from tests.lua.scripts.caller import Caller
+
+NOW = 1_700_000_000_000
+LEASE = Milliseconds(60_000)
+INFINITE = 10**9
+
+places = st.builds(lambda letter, when: letter + when, st.sampled_from("hnl"), st.sampled_from(["", "", "", "+700"]))
+bounds = st.builds(
+    lambda hard, reserved, soft: Limits(min(soft, hard), hard, reserved),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 0.2, 0.5, 0.9]),
+    st.integers(1, 12),
+)
+
+
+class Admitting(RuleBasedStateMachine):
+    """One domain whose limits change while jobs, workers and holders of leases come and go."""
+
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis: Driver = driver(self.url)
+        self.client = Client(self.url)
+        self.keys = DomainKeys(namespace_for("admitting"), "payment")
+        self.caller = Caller(self.client, self.keys, "producer")
+        self.now = Milliseconds(NOW)
+        self.limits = Limits()
+        self.draining = False
+        self.load: Counter[str] = Counter()
+        self.scheduled: list[tuple[int, str]] = []
+        self.leases: list[tuple[int, str]] = []
+        self.counted: Counter[str] = Counter()
+        self.accepted = 0
+        self.unbounded = 0
+        self.held: list[commands.Entry] = []
+        self.client.execute(commands.join(self.keys, "w1", ttl=LEASE))
+
+    @initialize(limits=bounds)
+    def begin(self, limits: Limits) -> None:
+        self.change_limits(limits, draining=False)
+
+    # -- the model
+
+    def total(self) -> int:
+        return self.load.total() + len(self.leases)
+
+    def rest(self) -> int:
+        high = sum(letter == "h" for _, letter in self.leases)
+        return self.total() - self.load["h"] - high
+
+    def why_not(self, total: int, rest: int, letter: str) -> str | None:
+        if self.draining:
+            return "draining"
+        if total >= (self.limits.hard or INFINITE):
+            return "hard"
+        if letter != "h" and rest >= (self.limits.share or INFINITE):
+            return "reserve"
+        return None
+
+    # -- producers
+
+    @rule(where=st.lists(places, min_size=1, max_size=8), partial=st.booleans(), waits=st.sampled_from([0, 0, 500]))
+    def enqueue(self, where: list[str], partial: bool, waits: int) -> None:
+        flat = [word for place in where for word in (place, sample())]
+        command = commands.enqueue(self.keys, flat, partial=partial, waits_ms=waits, now=self.now)
+        reply = self.caller.call(command)
+        refused, soft = self.judged(where)
+        self.caller.repeat()  # a lost reply changes neither the load nor a counter
+        if not (self.limits.bounded or self.draining):
+            assert Accepted(self.now) == reply
+            self.unbounded += len(where)
+        elif refused and not partial:
+            assert isinstance(reply, Refused)
+            assert refused[min(refused)] == reply.reason
+            self.counted.update(f"refused_{reply.reason}_{place[0]}" for place in where)
+            return
+        else:
+            assert isinstance(reply, Accepted)
+            assert tuple(refused.items()) == reply.refused
+            self.counted.update(f"refused_{why}_{where[at][0]}" for at, why in refused.items())
+            taken = [place for at, place in enumerate(where) if at not in refused]
+            self.counted.update(f"admitted_{place[0]}" for place in taken)
+            self.counted.update(f"soft_{where[at][0]}" for at in soft)
+        for at, place in enumerate(where):
+            if at not in refused and place[1:]:
+                self.scheduled.append((self.now + 700, place[0]))
+            elif at not in refused:
+                self.load[place[0]] += 1
+        self.accepted += len(where) - len(refused)
+        if reply.gauge is not None:
+            assert self.total() == reply.gauge.load
+            if any(not place[1:] for at, place in enumerate(where) if at not in refused):
+                assert reply.gauge.load <= (self.limits.hard or INFINITE)
+
+    def judged(self, where: list[str]) -> tuple[dict[int, str], list[int]]:
+        """Which jobs are refused and why, and which are taken above the soft limit."""
+        total, rest = before = self.total(), self.rest()
+        refused: dict[int, str] = {}
+        soft = []
+        for at, place in enumerate(where):
+            letter, later = place[0], bool(place[1:])
+            why = self.why_not(*(before if later else (total, rest)), letter)
+            if why:
+                refused[at] = why
+                continue
+            if total >= (self.limits.soft or INFINITE):
+                soft.append(at)
+            if not later:
+                total, rest = total + 1, rest + (letter != "h")
+        return refused, soft
+
+    # -- everybody else
+
+    @rule(limits=st.one_of(bounds, st.just(Limits())), draining=st.sampled_from([False, False, True]))
+    def change_limits(self, limits: Limits, draining: bool) -> None:
+        self.limits, self.draining = limits, draining
+        if spelled(limits, draining=draining):
+            self.redis.hset(self.keys.limits, "rule", spelled(limits, draining=draining))
+        else:
+            self.redis.hdel(self.keys.limits, "rule")
+
+    @rule(letter=st.sampled_from("hn"), ttl=st.sampled_from([300, 5_000]))
+    def hold_a_lease(self, letter: str, ttl: int) -> None:
+        until = self.now + ttl
+        token = f"{letter}{len(self.leases)}-{self.now}"
+        self.redis.zadd(self.keys.leases, {token: -until if letter == "h" else until})
+        self.leases.append((until, letter))
+
+    @rule(ms=st.sampled_from([1, 400, 800]))
+    def time_passes(self, ms: int) -> None:
+        self.now = Milliseconds(self.now + ms)
+        self.leases = [(until, letter) for until, letter in self.leases if until > self.now]
+        due = [each for each in self.scheduled if each[0] <= self.now]
+        self.scheduled = [each for each in self.scheduled if each[0] > self.now]
+        self.client.execute(commands.promote(self.keys, now=self.now))
+        self.load.update(letter for _, letter in due)
+
+    @rule(count=st.integers(1, 12))
+    def pull(self, count: int) -> None:
+        reply = self.client.execute(commands.pull(self.keys, "w1", count, alone=not self.held))
+        assert isinstance(reply, commands.Pulled)
+        self.held += reply.entries
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), release=st.booleans())
+    def settle(self, data: st.DataObject, release: bool) -> None:
+        mine = data.draw(st.lists(st.sampled_from(self.held), unique=True, min_size=1))
+        end: Any = commands.release if release else commands.ack
+        self.client.execute(commands.settle(self.keys, [end(entry) for entry in mine], now=self.now))
+        for entry in mine:
+            self.held.remove(entry)
+            self.load["n" if entry.source == SUSPECTS else entry.priority] -= not release
+
+    @precondition(lambda self: self.held)
+    @rule(started=st.booleans())
+    def crash(self, started: bool) -> None:
+        """Jobs that were running become suspects, which count as normal whatever their priority."""
+        ran = [(entry.source, entry.id.decode()) for entry in self.held] if started else []
+        recovered = commands.recover(
+            self.keys, "w1", death="seen", failure=b"died", max_deliveries=1_000, keep_ms=0, started=ran
+        )
+        assert 0 == self.client.execute(recovered).buried
+        self.client.execute(commands.join(self.keys, "w1", ttl=LEASE))
+        self.held = []
+        if started:
+            high = sum(int(self.redis.xlen(stream)) for stream in (self.keys.ready[0], self.keys.returned[0]))
+            jobs = self.load.total()
+            self.load = Counter(h=high, n=jobs - high)
+
+    # -- what holds after every step
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        depths = self.client.execute(commands.depths(self.keys))
+        counters = {
+            name: count
+            for name, count in depths.counters.items()
+            if name.startswith(("admitted_", "soft_", "refused_"))
+        }
+        assert self.counted == counters
+        assert self.load.total() == sum(int(self.redis.xlen(stream)) for stream in self.keys.sources)
+        assert len(self.scheduled) == depths.scheduled
+
+    def teardown(self) -> None:
+        try:
+            assert [] == leaks(self.redis, self.keys.namespace)
+        finally:
+            remove(self.redis, self.keys.namespace)
+            self.redis.close()
+            self.client.close()
+
+
+def test_no_order_of_calls_overshoots_or_miscounts(redis_url: str) -> None:
+    class Here(Admitting):
+        url = redis_url
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate, Phase.shrink],
+        ),
+    )
+
+
+@pytest.mark.parametrize("backend", ["server"], indirect=True)
+def test_fifty_threads_fill_a_domain_to_its_limit_and_not_a_job_further(
+    redis_url: str, redis: Driver, keys: DomainKeys
+) -> None:
+    """Normal jobs stop at their share, high ones at the hard limit: overshoot 0, and never stuck below."""
+    redis.hset(keys.limits, "rule", spelled(Limits(100, 100, 0.2)))
+    together = threading.Barrier(50)
+    replies: list[Accepted | Refused | commands.Overtaken] = []
+
+    def hammer(client: Client, place: str) -> None:
+        together.wait()
+        for _ in range(6):
+            reply = client.execute(commands.enqueue(keys, [place, sample()]))
+            replies.append(reply)
+            assert redis.xlen(keys.ready[0]) + redis.xlen(keys.ready[1]) <= 100
+
+    with Client(redis_url) as client:
+        for place in "nh":
+            threads = [threading.Thread(target=hammer, args=(client, place)) for _ in range(50)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    assert (80, 20) == (redis.xlen(keys.ready[1]), redis.xlen(keys.ready[0]))
+    reasons = Counter(reply.reason for reply in replies if isinstance(reply, Refused))
+    assert {"reserve": 220, "hard": 280} == reasons
+    stats = {name.decode(): int(count) for name, count in redis.hgetall(keys.stats).items()}
+    assert {
+        "admitted_n": 80,
+        "admitted_h": 20,
+        "refused_reserve_n": 220,
+        "refused_hard_h": 280,
+    } == stats
