@@ -89,4 +89,4 @@ def test_a_worker_without_its_settler_ends_and_its_jobs_run_elsewhere(company: C
     assert 0 == stage.spoil.enqueue("it").result(timeout=PATIENCE_S)
 
     assert "the settler failed; this worker ends" in company.log()
-    assert 1 == company.log().count("70")
+    assert 1 == company.log().count("exited with code 70")
