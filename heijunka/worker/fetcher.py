@@ -1,7 +1,8 @@
 """Pull jobs at the worker's own pace.
 
 The fetcher keeps the inbox filled with what will be done in about 100 ms. When there is nothing it waits
-on the bell, and looks by itself now and then in case a ring was lost. A pull is not repeated after a
+on the bell, and looks by itself now and then in case a ring was lost. Nobody knows beforehand that a job is
+long: what waits behind one for a second goes back, for others to run. A pull is not repeated after a
 lost reply: the worker asks what it holds and takes what it did not know of.
 """
 
@@ -32,6 +33,9 @@ NO_BOUND: Final = 1 << 62
 HELD_COUNT: Final = 10_000
 HELD_WITHIN_S: Final = 1.0
 """How long a pull is waited for when somebody asks what is held: while Redis is away, a stop must not wait for it."""
+
+STUCK_S: Final = 1.0
+"""How long unstarted jobs wait for the first of them to start, until they are given back."""
 
 
 class Fetcher:
@@ -70,6 +74,9 @@ class Fetcher:
         self._troubles = 0
         self._pulling = threading.Lock()
         self._left = spec.max_jobs or NO_BOUND
+        self._stuck = False
+        self._taken = self._started = 0  # how many were pulled, and had been started when one last was
+        self._started_at = 0.0
         self.on_drained: Callable[[], None] = lambda: None
         self.on_spent: Callable[[], None] = lambda: None
         self._thread = essential(self._run, "fetcher")
@@ -120,9 +127,11 @@ class Fetcher:
 
     def _step(self) -> None:
         self._inbox.watch()
+        self._give_back_what_is_stuck()
         wanted, free = self._want()
         unstarted = len(self._inbox)
-        if wanted > 1:
+        self._stuck = self._stuck and free <= 0
+        if wanted > 1 and not self._stuck:
             room, low = wanted - unstarted, wanted // 2
         else:
             room, low = free - unstarted, -1
@@ -131,7 +140,7 @@ class Fetcher:
             return
         room = min(room, self._left)
         if room <= 0 or unstarted > low >= 0:
-            self._inbox.wait_until_low(low)
+            self._inbox.wait_until_low(low, STUCK_S if unstarted else None)
             return
         with self._pulling:
             if self._stopping:
@@ -140,6 +149,7 @@ class Fetcher:
             self._settler.hold(entries)
             self._inbox.put(entries)
         self._left -= len(entries)
+        self._taken += len(entries)
         if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
@@ -148,7 +158,7 @@ class Fetcher:
     def _spent(self, unstarted: int) -> None:
         """The worker has pulled as many jobs as it may, and retires when it has started the last."""
         if unstarted:
-            self._inbox.wait_until_low(0)
+            self._inbox.wait_until_low(0, STUCK_S)
             return
         self.on_spent()
         self._stopping = True
@@ -198,6 +208,26 @@ class Fetcher:
         """Finish what is held before pulling again: a suspect runs alone, or waits for somebody to be alone."""
         while self._settler.held and not self._stopping:
             self._inbox.wait_until_low(-1, 0.05)
+            self._give_back_what_is_stuck()
+
+    def _give_back_what_is_stuck(self) -> None:
+        """Whatever runs is long: let others have the jobs that wait for it. Until a slot is free none are pulled."""
+        unstarted, now = len(self._inbox), time.monotonic()
+        started = self._taken - unstarted
+        if unstarted == 0 or started != self._started:
+            self._started, self._started_at = started, now
+            return
+        if now - self._started_at < STUCK_S:
+            return
+        with self._pulling:
+            if self._stopping:
+                return
+            entries = self._inbox.drained()
+            for entry in entries:
+                self._settler.put(entry, commands.release(entry))
+        self._left += len(entries)
+        self._taken -= len(entries)
+        self._stuck = True
 
     def _wait_for_bell(self) -> None:
         seconds = self._spec.poll_ms / 1_000

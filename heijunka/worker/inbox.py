@@ -1,8 +1,8 @@
 """Jobs that were pulled and not started yet, handed from the fetcher to the executor.
 
-Taking a job is one atomic `popleft`, so whoever gets it first has it: an executor that starts it, or the
-fetcher that gives it back when the worker stops. No lock is taken per job; tokens only wake executors
-that ran out of work.
+Taking a job is one atomic operation, so whoever gets it first has it: an executor that starts it, or the
+fetcher that gives it back when the worker stops or is busy with something long. No lock is taken per job;
+tokens only wake executors that ran out of work.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ class Inbox:
         """Wake the fetcher."""
         self._low.set()
 
-    def drained(self) -> list[Entry]:
-        """Take everything that is unstarted."""
+    def drained(self, keep: int = 0) -> list[Entry]:
+        """Take everything that is unstarted, but for the next `keep` jobs."""
         taken = []
-        while self._entries:
+        while len(self._entries) > keep:
             try:
-                taken.append(self._entries.popleft())
+                taken.append(self._entries.pop())
             except IndexError:
                 break
+        taken.reverse()
         return taken
 
     def close(self) -> None:

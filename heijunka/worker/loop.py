@@ -58,6 +58,7 @@ class LoopExecutor:
         self._under_way: list[Attempt | None] = [None] * slots
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Event
+        self._context: contextvars.Context
         self._threads: ThreadPoolExecutor | None = None
         self._cancelling = False
         self.busy_ns = 0
@@ -88,6 +89,7 @@ class LoopExecutor:
         loop = self._loop = asyncio.get_running_loop()
         self._emptied = asyncio.Event()
         async with self._lifespan():
+            self._context = contextvars.copy_context()
             self._inbox.on_arrival = partial(self._woken, loop)
             self._start()
             await self._emptied.wait()
@@ -112,7 +114,10 @@ class LoopExecutor:
             attempt = self._pipeline.admitted(entry)
             if isinstance(attempt, Attempt):
                 slot = self._free.pop()
-                self._attempts[slot] = asyncio.create_task(self._ran(attempt, slot))
+                self._attempts[slot] = asyncio.create_task(
+                    self._ran(attempt, slot),
+                    context=self._context.copy(),  # not of whoever ended just now, and starts the next
+                )
             else:
                 self._settler.put(entry, attempt)
 

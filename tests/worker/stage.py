@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
+from contextvars import ContextVar
 from pathlib import Path
 
 from heijunka import CurrentJob, Heijunka, SoftTimeout, current_job
+from heijunka.worker.settler import Settler
 
 app = Heijunka("stage", timeout="10m")
 
@@ -165,3 +168,50 @@ async def own_timeout() -> None:
 @app.task(domain="sync", soft_timeout="5m")
 def quick() -> str:
     return "in time"
+
+
+LEFT: ContextVar[str] = ContextVar("LEFT", default="nothing")
+
+
+def leave() -> str:
+    found = LEFT.get()
+    LEFT.set(f"something of {current_job().id}")
+    return found
+
+
+leave_sync = app.task(name="leave_sync", domain="sync")(leave)
+leave_loop = app.task(name="leave_loop", domain="loop")(leave)
+
+
+@app.task(domain="loop")
+async def aleave() -> str:
+    found = leave()
+    await asyncio.sleep(0)
+    return found
+
+
+@app.task(domain="sync")
+def crowd(name: str, *, kills: bool = False) -> int:
+    """How many run in this process at most while it does; the first time it may kill all of them."""
+    folder, mine = Path(os.environ["STAGE"]), f"in-{os.getpid()}-"
+    here = folder / f"{mine}{name}"
+    here.touch()
+    if kills and current_job().deliveries == 0:
+        while len(list(folder.glob(f"{mine}*"))) < 2:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGKILL)
+    most = 0
+    for _ in range(20):
+        most = max(most, len(list(folder.glob(f"{mine}*"))))
+        time.sleep(0.005)
+    here.unlink()
+    return most
+
+
+@app.task(domain="sync")
+def spoil(name: str) -> int:
+    """The first time it leaves its worker without a settler."""
+    note(f"{name}-runs")
+    if len((Path(os.environ["STAGE"]) / f"{name}-runs").read_text()) == 1:
+        Settler._tell = None  # type: ignore[assignment,method-assign]  # that is the point
+    return current_job().deliveries
