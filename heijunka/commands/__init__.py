@@ -2,6 +2,7 @@
 
 from heijunka.commands.cancel import Marks, Spot, cancel, marks
 from heijunka.commands.enqueue import Accepted, Gauge, Overtaken, Refused, enqueue
+from heijunka.commands.grant import Ended, Granted, give_back, grant, weigh
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
 from heijunka.commands.promote import Promoted, promote
@@ -13,9 +14,11 @@ __all__ = [
     "Absent",
     "Accepted",
     "Depths",
+    "Ended",
     "Entry",
     "Found",
     "Gauge",
+    "Granted",
     "Joined",
     "Leaving",
     "Lost",
@@ -37,6 +40,8 @@ __all__ = [
     "done",
     "dropped",
     "enqueue",
+    "give_back",
+    "grant",
     "held",
     "join",
     "lapsed",
@@ -52,4 +57,5 @@ __all__ = [
     "seek_scheduled",
     "settle",
     "snooze",
+    "weigh",
 ]
