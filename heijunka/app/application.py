@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
+from heijunka.app.admitting import Admitting
 from heijunka.app.decorator import TaskDecorator, place_of, same_place
 from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords
-from heijunka.app.sending import Sending
 from heijunka.config import did_you_mean
 from heijunka.counted import counted
 from heijunka.errors import DuplicateTask, UnknownTask
@@ -29,7 +29,7 @@ Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManage
 log: Final = logging.getLogger("heijunka")
 
 
-class Heijunka(Sending):
+class Heijunka(Admitting):
     """An application.
 
     Parameters:

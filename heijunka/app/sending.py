@@ -11,16 +11,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from heijunka import commands
 from heijunka.app.admission import RAISE, Terms, overloaded
 from heijunka.app.declaring import Declaring
 from heijunka.app.middleware import AroundEnqueue
 from heijunka.app.outgoing import BATCH, Outgoing, flat
+from heijunka.broker.command import Command
 from heijunka.broker.conversation import Patience
 from heijunka.commands import Accepted, Overtaken, Refused
 from heijunka.errors import Overloaded, Unconfirmed
+from heijunka.keys import DomainKeys
+
+R = TypeVar("R")
 
 LOOK_AGAIN_S: Final = 1.0
 """How long who waits for room relies on the bell."""
@@ -149,23 +153,27 @@ class Sending(Declaring):
             return reply
         refused, terms = not_overtaken(reply), ask()
         if terms.waits_ms and refused.reason != "draining":
-            return self._waited(outgoing, terms)
+            words = flat(outgoing)
+            answer = self._waited(keys, lambda ms: commands.enqueue(keys, words, waits_ms=ms), terms.waits_ms)
+            if isinstance(answer, Accepted):
+                return answer
+            refused = answer
         return _given_up(refused, outgoing, terms)
 
-    def _waited(self, outgoing: Sequence[Outgoing], terms: Terms) -> Accepted:
-        client, keys = self.connections.client, self.keys(outgoing[0].domain)
-        until = time.monotonic() + terms.waits_ms / 1_000
+    def _waited(
+        self, keys: DomainKeys, call: Callable[[int], Command[R | Refused | Overtaken]], waits_ms: int
+    ) -> R | Refused:
+        """The answer to a call that is made, for how long it will still wait (ms), until it gets in or time is up."""
+        client, until = self.connections.client, time.monotonic() + waits_ms / 1_000
         bell = client.blocking(longest_s=LOOK_AGAIN_S)
         try:
             while True:
                 left = until - time.monotonic()
-                waits_ms = max(0, round(left * 1_000))
-                reply = client.execute(commands.enqueue(keys, flat(outgoing), waits_ms=waits_ms))
-                if isinstance(reply, Accepted):
+                reply = client.execute(call(max(0, round(left * 1_000))))
+                if isinstance(reply, Overtaken):
+                    raise overtaken()
+                if not isinstance(reply, Refused) or left <= 0 or reply.reason == "draining":
                     return reply
-                refused = not_overtaken(reply)
-                if left <= 0 or refused.reason == "draining":
-                    return _given_up(refused, outgoing, terms)
                 seconds = min(LOOK_AGAIN_S, max(0.01, until - time.monotonic()))
                 bell.plain("BLPOP", keys.room, f"{seconds:.3f}", patience=Patience(0))
         finally:
@@ -186,8 +194,13 @@ def not_overtaken(reply: Refused | Overtaken) -> Refused:
         Unconfirmed: another call of the same caller overtook it.
     """
     if isinstance(reply, Overtaken):
-        raise Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
+        raise overtaken()
     return reply
+
+
+def overtaken() -> Unconfirmed:
+    """The error of a call whose copy came after a later one."""
+    return Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
 
 
 def _given_up(refused: Refused, outgoing: Sequence[Outgoing], terms: Terms) -> Accepted:
