@@ -88,6 +88,7 @@ class Heijunka(Admitting):
                 - on_expire: what becomes of a job whose deadline passed, "dead" (a dead letter) or "drop".
                 - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
                 - wait: how long to wait for room at most, when it waits.
+                - pace: pause before calls, for longer the fuller the domain is above its soft limit.
 
         Returns:
             The task, which can still be called as the function; with parentheses, what makes a function one.

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from heijunka import commands
 from heijunka.app.admission import RAISE, Terms, overloaded
-from heijunka.app.declaring import Declaring
 from heijunka.app.middleware import AroundEnqueue
 from heijunka.app.outgoing import BATCH, Outgoing, flat
+from heijunka.app.pressing import Pressing
 from heijunka.broker.command import Command
 from heijunka.broker.conversation import Patience
 from heijunka.commands import Accepted, Overtaken, Refused
@@ -39,7 +39,7 @@ def as_default() -> Terms:
     return RAISE
 
 
-class Sending(Declaring):
+class Sending(Pressing):
     """What hands jobs to Redis.
 
     Parameters:
@@ -51,13 +51,16 @@ class Sending(Declaring):
         super().__init__(name, **settings)
         self._around_enqueue: list[AroundEnqueue] = []
 
-    def send(self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False) -> Accepted:
+    def send(
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
+    ) -> Accepted:
         """Enqueue jobs of one domain in one call; tasks do this.
 
         Parameters:
             outgoing: the jobs, 1,000 at most.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none.
+            paces: pause first, for longer the fuller the domain is.
 
         Returns:
             When Redis accepted them, and which it did not.
@@ -65,18 +68,26 @@ class Sending(Declaring):
         Raises:
             Overloaded: there is no room for them.
         """
+        if paces:
+            self._pause(outgoing[0].domain, high=_is_high(outgoing))
+            with self._listening(outgoing) as heard:
+                heard.append(self.send(outgoing, ask, partial=partial))
+            return heard[0]
         if not self._around_enqueue:
             return self._sent(outgoing, ask, partial=partial)
         with self._around(outgoing):
             return self._sent(outgoing, ask, partial=partial)
 
-    async def asend(self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False) -> Accepted:
+    async def asend(
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
+    ) -> Accepted:
         """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`.
 
         Parameters:
             outgoing: the jobs, 1,000 at most.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none.
+            paces: pause first, for longer the fuller the domain is.
 
         Returns:
             When Redis accepted them, and which it did not.
@@ -84,6 +95,11 @@ class Sending(Declaring):
         Raises:
             Overloaded: there is no room for them.
         """
+        if paces:
+            await self._apause(outgoing[0].domain, high=_is_high(outgoing))
+            with self._listening(outgoing) as heard:
+                heard.append(await self.asend(outgoing, ask, partial=partial))
+            return heard[0]
         if not self._told:
             await asyncio.to_thread(self.declare)
         coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
@@ -101,7 +117,7 @@ class Sending(Declaring):
             return _given_up(reply, outgoing, terms)
 
     def send_many(
-        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
     ) -> Iterable[Accepted]:
         """Enqueue jobs of one domain, 1,000 a call; tasks do this.
 
@@ -109,6 +125,7 @@ class Sending(Declaring):
             outgoing: the jobs, as many as there are.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none of each thousand.
+            paces: pause before each thousand, for longer the fuller the domain is.
 
         Returns:
             What became of each thousand.
@@ -119,11 +136,11 @@ class Sending(Declaring):
         replies = []
         for at in range(0, len(outgoing), BATCH):
             with _counting(at):
-                replies.append(self.send(outgoing[at : at + BATCH], ask, partial=partial))
+                replies.append(self.send(outgoing[at : at + BATCH], ask, partial=partial, paces=paces))
         return replies
 
     async def asend_many(
-        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
     ) -> Iterable[Accepted]:
         """Enqueue jobs of one domain, 1,000 a call. See `send_many`.
 
@@ -131,6 +148,7 @@ class Sending(Declaring):
             outgoing: the jobs, as many as there are.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none of each thousand.
+            paces: pause before each thousand, for longer the fuller the domain is.
 
         Returns:
             What became of each thousand.
@@ -141,7 +159,7 @@ class Sending(Declaring):
         replies = []
         for at in range(0, len(outgoing), BATCH):
             with _counting(at):
-                replies.append(await self.asend(outgoing[at : at + BATCH], ask, partial=partial))
+                replies.append(await self.asend(outgoing[at : at + BATCH], ask, partial=partial, paces=paces))
         return replies
 
     def _sent(self, outgoing: Sequence[Outgoing], ask: Ask, *, partial: bool) -> Accepted:
@@ -180,11 +198,26 @@ class Sending(Declaring):
             bell.close()
 
     @contextlib.contextmanager
+    def _listening(self, outgoing: Sequence[Outgoing]) -> Iterator[list[Accepted]]:
+        """Learn how full the domain is from what a call is told."""
+        heard: list[Accepted] = []
+        try:
+            yield heard
+        except Overloaded:
+            self._forget(outgoing[0].domain)
+            raise
+        self._hear(outgoing[0].domain, heard[0].gauge)
+
+    @contextlib.contextmanager
     def _around(self, outgoing: Sequence[Outgoing]) -> Any:
         with contextlib.ExitStack() as stack:
             for middleware in self._around_enqueue:
                 stack.enter_context(middleware(outgoing))
             yield
+
+
+def _is_high(outgoing: Sequence[Outgoing]) -> bool:
+    return outgoing[0].where[0] == "h"
 
 
 def not_overtaken(reply: Refused | Overtaken) -> Refused:
