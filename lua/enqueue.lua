@@ -62,7 +62,8 @@ if rule then
     return moment
   end
   local keys = { stats = stats, limits = limits, room = room }
-  local total, rest = load_of(ready.h, ready.n, ready.l, back_high, back_normal, back_low, suspects, leases, time)
+  local total, rest =
+    load_of(ready.h, ready.n, ready.l, back_high, back_normal, back_low, suspects, leases, stats, time)
   answer, out = admit(rule, total, rest, ARGV, 5, later, keys, time, partial, waits)
 else
   redis.call('HINCRBY', stats, 'enqueued', (#ARGV - 4) / 2) -- fails by itself on a foreign type

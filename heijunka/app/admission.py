@@ -87,22 +87,31 @@ def refusal(gauge: Gauge | None, reason: Reason) -> Admission:
 
 def overloaded(refused: Refused, outgoing: Sequence[Outgoing], accepted: int = 0) -> Overloaded:
     """The error of a call that was refused."""
-    domain, gauge, limit = outgoing[0].domain, refused.gauge, _limit(refused.gauge, refused.reason)
+    priority, jobs = priority_of(outgoing[0]), len(outgoing)
+    what = f"{jobs} jobs" if jobs > 1 else f"a {priority} job"
+    return no_room(refused, outgoing[0].domain, priority, what=what, jobs=jobs, accepted=accepted)
+
+
+def no_room(
+    refused: Refused, domain: str, priority: Priority, *, what: str, jobs: int = 1, accepted: int = 0
+) -> Overloaded:
+    """The error of what was refused, named as `what`."""
+    gauge, limit = refused.gauge, _limit(refused.gauge, refused.reason)
     facts = {
         "domain": domain,
-        "priority": priority_of(outgoing[0]),
+        "priority": priority,
         "load": gauge.load,
         "limit": limit,
-        "retry_after": _retry_after(gauge, refused.reason, len(outgoing)),
+        "retry_after": _retry_after(gauge, refused.reason, jobs),
         "accepted": accepted,
     }
     if refused.reason == "draining":
         return Draining(f"{domain} is being drained and takes no jobs", hint=f"heijunka undrain {domain}", **facts)
-    many = f"{len(outgoing)} jobs" if len(outgoing) > 1 else f"a {facts['priority']} job"
-    what = "the load" if refused.reason == "hard" else "the load of normal and low"
+    load = "the load" if refused.reason == "hard" else "the load of normal and low"
+    waiting = 'use on_overload="wait"' if what.endswith(("job", "jobs")) else "give it time to wait: wait=2"
     return Overloaded(
-        f"{domain} has no room for {many}: {what} may be {limit}, and {gauge.load} jobs are in",
-        hint=f'come back in {facts["retry_after"]:.1f} s, or use on_overload="wait"',
+        f"{domain} has no room for {what}: {load} may be {limit}, and {gauge.load} jobs are in",
+        hint=f"come back in {facts['retry_after']:.1f} s, or {waiting}",
         **facts,
     )
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
+from heijunka.app.admitting import Admitting
 from heijunka.app.decorator import TaskDecorator, place_of, same_place
 from heijunka.app.enqueueable import AsyncTask, BaseTask, Task
 from heijunka.app.middleware import AroundAttempt, AroundEnqueue
 from heijunka.app.options import TaskKeywords
-from heijunka.app.sending import Sending
 from heijunka.config import did_you_mean
 from heijunka.counted import counted
 from heijunka.errors import DuplicateTask, UnknownTask
@@ -29,7 +29,7 @@ Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManage
 log: Final = logging.getLogger("heijunka")
 
 
-class Heijunka(Sending):
+class Heijunka(Admitting):
     """An application.
 
     Parameters:
@@ -88,6 +88,7 @@ class Heijunka(Sending):
                 - on_expire: what becomes of a job whose deadline passed, "dead" (a dead letter) or "drop".
                 - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
                 - wait: how long to wait for room at most, when it waits.
+                - pace: pause before calls, for longer the fuller the domain is above its soft limit.
 
         Returns:
             The task, which can still be called as the function; with parentheses, what makes a function one.

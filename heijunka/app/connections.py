@@ -130,10 +130,14 @@ class Connections:
 
     async def aclose(self) -> None:
         """Close what is open, the running event loop's connections included. Those of other loops stay open."""
+        await self.close_here()
+        await asyncio.to_thread(self.close)
+
+    async def close_here(self) -> None:
+        """Close the idle connections of the running event loop, and nobody else's."""
         aclient: AsyncClient | None = self.__dict__.get("aclient")
         if aclient is not None:
             await aclient.close()
-        await asyncio.to_thread(self.close)
 
     @property
     def _timeout_s(self) -> float:

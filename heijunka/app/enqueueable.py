@@ -51,6 +51,7 @@ class Enqueueable(Generic[P, R]):
     def __init__(self, app: Heijunka, name: str, options: TaskOptions, signature: Signature, call: Call) -> None:
         self.app, self.name, self.task_options = app, name, options
         self.signature, self.call = signature, call
+        self.paces = options.pace if call.pace is None else call.pace
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Enqueue one call.
@@ -74,7 +75,7 @@ class Enqueueable(Generic[P, R]):
             >>> job.result(timeout=5)  # doctest: +SKIP
         """
         outgoing = self._outgoing(args, kwargs)
-        return self._job(outgoing, self.app.send((outgoing,), self._terms))
+        return self._job(outgoing, self.app.send((outgoing,), self._terms, paces=self.paces))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Enqueue one call; concurrent calls of one event loop share round trips. See `enqueue`.
@@ -100,7 +101,7 @@ class Enqueueable(Generic[P, R]):
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()  # or `_deadline_ms` would ask Redis, and the event loop stand still
         outgoing = self._outgoing(args, kwargs)
-        return self._job(outgoing, await self.app.asend((outgoing,), self._terms))
+        return self._job(outgoing, await self.app.asend((outgoing,), self._terms, paces=self.paces))
 
     def enqueue_many(self, calls: Iterable[Arguments], *, partial: bool = False) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000.
@@ -124,7 +125,7 @@ class Enqueueable(Generic[P, R]):
             >>> charge.enqueue_many([(order, amount) for order, amount in due])  # doctest: +SKIP
         """
         outgoing = self._many(calls)
-        return self._jobs(outgoing, self.app.send_many(outgoing, self._terms, partial=partial))
+        return self._jobs(outgoing, self.app.send_many(outgoing, self._terms, partial=partial, paces=self.paces))
 
     async def aenqueue_many(self, calls: Iterable[Arguments], *, partial: bool = False) -> list[Job[R]]:
         """Enqueue many calls, one round trip for each 1,000. See `enqueue_many`.
@@ -150,7 +151,7 @@ class Enqueueable(Generic[P, R]):
         if self.call.deadline_in_ms is not None:
             await self.app.aserver_ms()
         outgoing = self._many(calls)
-        return self._jobs(outgoing, await self.app.asend_many(outgoing, self._terms, partial=partial))
+        return self._jobs(outgoing, await self.app.asend_many(outgoing, self._terms, partial=partial, paces=self.paces))
 
     def job(self, job_id: str) -> Job[R]:
         """A handle of a job of this task by its id, e.g. from a log.
@@ -294,6 +295,7 @@ class BaseTask(Enqueueable[P, R]):
                 - on_expire: what becomes of it when its deadline passed, "dead" (a dead letter) or "drop".
                 - on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
                 - wait: how long to wait for room at most, when it waits.
+                - pace: pause before the call, for longer the fuller the domain is above its soft limit.
 
         Returns:
             What has the task's `enqueue` and its relatives. It can be kept and used again.

@@ -49,6 +49,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
         on_overload: what to do when the domain has no room.
         wait_ms: how long to wait for room at most.
         on_expire: what becomes of a job whose deadline passed.
+        pace: whether its calls pause, for longer the fuller the domain is.
     """
 
     domain: str = DEFAULT_DOMAIN
@@ -63,6 +64,7 @@ class TaskOptions(msgspec.Struct, frozen=True):
     on_overload: OnOverload | None = None
     wait_ms: int | None = None
     on_expire: OnExpire = "dead"
+    pace: bool = False
 
 
 class TaskKeywords(TypedDict, total=False):
@@ -82,6 +84,7 @@ class TaskKeywords(TypedDict, total=False):
         on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
         wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of a job whose deadline passed: "dead" for a dead letter, "drop" for a count alone.
+        pace: pause before a call, for longer the fuller the domain is.
     """
 
     name: str | None
@@ -97,6 +100,7 @@ class TaskKeywords(TypedDict, total=False):
     on_overload: OnOverload
     wait: Duration
     on_expire: OnExpire
+    pace: bool
 
 
 class CallKeywords(TypedDict, total=False):
@@ -115,6 +119,7 @@ class CallKeywords(TypedDict, total=False):
         on_overload: when the domain has no room: "raise" `Overloaded`, "wait", or "drop" the job.
         wait: how long to wait for room at most, when it waits.
         on_expire: what becomes of it when its deadline passed: "dead" or "drop".
+        pace: pause before the call, for longer the fuller the domain is.
     """
 
     priority: Priority
@@ -128,6 +133,7 @@ class CallKeywords(TypedDict, total=False):
     on_overload: OnOverload
     wait: Duration
     on_expire: OnExpire
+    pace: bool
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -143,6 +149,7 @@ class Call(msgspec.Struct, frozen=True):
         options: what travels with the job, or None when nothing differs from the task.
         on_overload: what to do when the domain has no room.
         wait_ms: how long to wait for room at most.
+        pace: whether it pauses, for longer the fuller the domain is; None as the task says.
     """
 
     priority: Priority | None = None
@@ -154,6 +161,7 @@ class Call(msgspec.Struct, frozen=True):
     options: wire.Options | None = None
     on_overload: OnOverload | None = None
     wait_ms: int | None = None
+    pace: bool | None = None
 
 
 AS_TASK_SAYS: Final = Call()
@@ -180,6 +188,7 @@ def task_options(**given: Unpack[TaskKeywords]) -> TaskOptions:
         on_overload=_on_overload(given.get("on_overload")),
         wait_ms=_wait_ms(given.get("wait")),
         on_expire=_on_expire(given.get("on_expire", "dead")),
+        pace=_flag(given.get("pace", False), "pace"),
     )
     require_order(asked.soft_timeout_ms, asked.timeout_ms)
     return asked
@@ -223,6 +232,7 @@ def call_options(**given: Unpack[CallKeywords]) -> Call:
         options=None if travels == wire.Options() else travels,
         on_overload=_on_overload(given.get("on_overload")),
         wait_ms=_wait_ms(given.get("wait")),
+        pace=_flag(given["pace"], "pace") if "pace" in given else None,
     )
 
 
@@ -290,6 +300,12 @@ def _on_expire(value: Any) -> OnExpire:
     if value in get_args(OnExpire):
         return value  # type: ignore[no-any-return]  # just checked
     raise InvalidOption(f"on_expire {value!r} is neither 'dead' nor 'drop'", option="on_expire")
+
+
+def _flag(value: Any, option: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidOption(f"{option} {value!r} is neither True nor False", option=option)
 
 
 def _positive_ms(value: Duration | None, option: str) -> Milliseconds | None:

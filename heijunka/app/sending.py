@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from heijunka import commands
 from heijunka.app.admission import RAISE, Terms, overloaded
-from heijunka.app.declaring import Declaring
 from heijunka.app.middleware import AroundEnqueue
 from heijunka.app.outgoing import BATCH, Outgoing, flat
+from heijunka.app.pressing import Pressing
+from heijunka.broker.command import Command
 from heijunka.broker.conversation import Patience
 from heijunka.commands import Accepted, Overtaken, Refused
 from heijunka.errors import Overloaded, Unconfirmed
+from heijunka.keys import DomainKeys
+
+R = TypeVar("R")
 
 LOOK_AGAIN_S: Final = 1.0
 """How long who waits for room relies on the bell."""
@@ -35,7 +39,7 @@ def as_default() -> Terms:
     return RAISE
 
 
-class Sending(Declaring):
+class Sending(Pressing):
     """What hands jobs to Redis.
 
     Parameters:
@@ -47,13 +51,16 @@ class Sending(Declaring):
         super().__init__(name, **settings)
         self._around_enqueue: list[AroundEnqueue] = []
 
-    def send(self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False) -> Accepted:
+    def send(
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
+    ) -> Accepted:
         """Enqueue jobs of one domain in one call; tasks do this.
 
         Parameters:
             outgoing: the jobs, 1,000 at most.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none.
+            paces: pause first, for longer the fuller the domain is.
 
         Returns:
             When Redis accepted them, and which it did not.
@@ -61,18 +68,26 @@ class Sending(Declaring):
         Raises:
             Overloaded: there is no room for them.
         """
+        if paces:
+            self._pause(outgoing[0].domain, high=_is_high(outgoing))
+            with self._listening(outgoing) as heard:
+                heard.append(self.send(outgoing, ask, partial=partial))
+            return heard[0]
         if not self._around_enqueue:
             return self._sent(outgoing, ask, partial=partial)
         with self._around(outgoing):
             return self._sent(outgoing, ask, partial=partial)
 
-    async def asend(self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False) -> Accepted:
+    async def asend(
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
+    ) -> Accepted:
         """Enqueue jobs of one domain, together with what others enqueue meanwhile. See `send`.
 
         Parameters:
             outgoing: the jobs, 1,000 at most.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none.
+            paces: pause first, for longer the fuller the domain is.
 
         Returns:
             When Redis accepted them, and which it did not.
@@ -80,6 +95,11 @@ class Sending(Declaring):
         Raises:
             Overloaded: there is no room for them.
         """
+        if paces:
+            await self._apause(outgoing[0].domain, high=_is_high(outgoing))
+            with self._listening(outgoing) as heard:
+                heard.append(await self.asend(outgoing, ask, partial=partial))
+            return heard[0]
         if not self._told:
             await asyncio.to_thread(self.declare)
         coalescer = (await self.connections.opened()).coalescer(self.keys(outgoing[0].domain))
@@ -97,7 +117,7 @@ class Sending(Declaring):
             return _given_up(reply, outgoing, terms)
 
     def send_many(
-        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
     ) -> Iterable[Accepted]:
         """Enqueue jobs of one domain, 1,000 a call; tasks do this.
 
@@ -105,6 +125,7 @@ class Sending(Declaring):
             outgoing: the jobs, as many as there are.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none of each thousand.
+            paces: pause before each thousand, for longer the fuller the domain is.
 
         Returns:
             What became of each thousand.
@@ -115,11 +136,11 @@ class Sending(Declaring):
         replies = []
         for at in range(0, len(outgoing), BATCH):
             with _counting(at):
-                replies.append(self.send(outgoing[at : at + BATCH], ask, partial=partial))
+                replies.append(self.send(outgoing[at : at + BATCH], ask, partial=partial, paces=paces))
         return replies
 
     async def asend_many(
-        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False
+        self, outgoing: Sequence[Outgoing], ask: Ask = as_default, *, partial: bool = False, paces: bool = False
     ) -> Iterable[Accepted]:
         """Enqueue jobs of one domain, 1,000 a call. See `send_many`.
 
@@ -127,6 +148,7 @@ class Sending(Declaring):
             outgoing: the jobs, as many as there are.
             ask: tells what to do when there is no room.
             partial: accept what there is room for, instead of all or none of each thousand.
+            paces: pause before each thousand, for longer the fuller the domain is.
 
         Returns:
             What became of each thousand.
@@ -137,7 +159,7 @@ class Sending(Declaring):
         replies = []
         for at in range(0, len(outgoing), BATCH):
             with _counting(at):
-                replies.append(await self.asend(outgoing[at : at + BATCH], ask, partial=partial))
+                replies.append(await self.asend(outgoing[at : at + BATCH], ask, partial=partial, paces=paces))
         return replies
 
     def _sent(self, outgoing: Sequence[Outgoing], ask: Ask, *, partial: bool) -> Accepted:
@@ -149,27 +171,42 @@ class Sending(Declaring):
             return reply
         refused, terms = not_overtaken(reply), ask()
         if terms.waits_ms and refused.reason != "draining":
-            return self._waited(outgoing, terms)
+            words = flat(outgoing)
+            answer = self._waited(keys, lambda ms: commands.enqueue(keys, words, waits_ms=ms), terms.waits_ms)
+            if isinstance(answer, Accepted):
+                return answer
+            refused = answer
         return _given_up(refused, outgoing, terms)
 
-    def _waited(self, outgoing: Sequence[Outgoing], terms: Terms) -> Accepted:
-        client, keys = self.connections.client, self.keys(outgoing[0].domain)
-        until = time.monotonic() + terms.waits_ms / 1_000
+    def _waited(
+        self, keys: DomainKeys, call: Callable[[int], Command[R | Refused | Overtaken]], waits_ms: int
+    ) -> R | Refused:
+        """The answer to a call that is made, for how long it will still wait (ms), until it gets in or time is up."""
+        client, until = self.connections.client, time.monotonic() + waits_ms / 1_000
         bell = client.blocking(longest_s=LOOK_AGAIN_S)
         try:
             while True:
                 left = until - time.monotonic()
-                waits_ms = max(0, round(left * 1_000))
-                reply = client.execute(commands.enqueue(keys, flat(outgoing), waits_ms=waits_ms))
-                if isinstance(reply, Accepted):
+                reply = client.execute(call(max(0, round(left * 1_000))))
+                if isinstance(reply, Overtaken):
+                    raise overtaken()
+                if not isinstance(reply, Refused) or left <= 0 or reply.reason == "draining":
                     return reply
-                refused = not_overtaken(reply)
-                if left <= 0 or refused.reason == "draining":
-                    return _given_up(refused, outgoing, terms)
                 seconds = min(LOOK_AGAIN_S, max(0.01, until - time.monotonic()))
                 bell.plain("BLPOP", keys.room, f"{seconds:.3f}", patience=Patience(0))
         finally:
             bell.close()
+
+    @contextlib.contextmanager
+    def _listening(self, outgoing: Sequence[Outgoing]) -> Iterator[list[Accepted]]:
+        """Learn how full the domain is from what a call is told."""
+        heard: list[Accepted] = []
+        try:
+            yield heard
+        except Overloaded:
+            self._forget(outgoing[0].domain)
+            raise
+        self._hear(outgoing[0].domain, heard[0].gauge)
 
     @contextlib.contextmanager
     def _around(self, outgoing: Sequence[Outgoing]) -> Any:
@@ -179,6 +216,10 @@ class Sending(Declaring):
             yield
 
 
+def _is_high(outgoing: Sequence[Outgoing]) -> bool:
+    return outgoing[0].where[0] == "h"
+
+
 def not_overtaken(reply: Refused | Overtaken) -> Refused:
     """A refusal.
 
@@ -186,8 +227,13 @@ def not_overtaken(reply: Refused | Overtaken) -> Refused:
         Unconfirmed: another call of the same caller overtook it.
     """
     if isinstance(reply, Overtaken):
-        raise Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
+        raise overtaken()
     return reply
+
+
+def overtaken() -> Unconfirmed:
+    """The error of a call whose copy came after a later one."""
+    return Unconfirmed("a later call of this caller was done before", hint="look whether the job exists")
 
 
 def _given_up(refused: Refused, outgoing: Sequence[Outgoing], terms: Terms) -> Accepted:

@@ -19,6 +19,7 @@ from heijunka.commands.fleet import (
     target,
     withdraw,
 )
+from heijunka.commands.grant import Ended, Granted, give_back, grant, weigh
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
 from heijunka.commands.promote import Promoted, promote
@@ -30,11 +31,13 @@ __all__ = [
     "Absent",
     "Accepted",
     "Depths",
+    "Ended",
     "Entry",
     "Explained",
     "Fleet",
     "Found",
     "Gauge",
+    "Granted",
     "Joined",
     "Leaving",
     "Led",
@@ -62,6 +65,8 @@ __all__ = [
     "dropped",
     "enqueue",
     "fleet",
+    "give_back",
+    "grant",
     "held",
     "join",
     "lapsed",
@@ -83,5 +88,6 @@ __all__ = [
     "settle",
     "snooze",
     "target",
+    "weigh",
     "withdraw",
 ]

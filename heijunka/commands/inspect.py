@@ -21,8 +21,10 @@ class Depths(msgspec.Struct, frozen=True):
         workers: registered workers.
         load: ready + suspects + running + leases.
         counters: enqueued; in bounded domains admitted_h, _n and _l by priority, of which soft_h, _n and _l above the
-            soft limit, and refused_hard_, refused_reserve_ and refused_draining_h, _n and _l; ack, done, retry (and
-            retry_delayed: those put off), snooze, dropped, dead, release of settled attempts; cancelled; marked
+            soft limit, and refused_hard_, refused_reserve_ and refused_draining_h, _n and _l; of admission leases
+            granted_h, _n and _l (of which granted_soft_h, _n and _l above the soft limit), released_h, _n and _l, and
+            expired_h, _n and _l, counted when somebody looks: granted = released + expired + held; ack, done, retry
+            (and retry_delayed: those put off), snooze, dropped, dead, release of settled attempts; cancelled; marked
             (cancelled while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else)
             of what dead workers held; revived (made jobs again) and purged of dead letters. They add up: enqueued +
             revived = ack + done + dropped + dead + cancelled + buried + gone + load - leases + scheduled, and

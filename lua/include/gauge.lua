@@ -1,9 +1,11 @@
 -- bounds(rule): what the field "rule" of a domain's limits says: the hard limit, the share of normal and low, the soft
 -- limit, each `inf` where there is none, and whether the domain is being drained.
 -- why_not(hard, share, total, rest, high): the limit that keeps a job out under that load, if one does.
--- load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, moment): the load, read from what
+-- load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, stats, time): the load, read from what
 -- holds the work: all of it, and that of normal and low. Suspects count among the latter whatever their priority.
--- A lease's score is when it expires (ms), below 0 for high; `moment` tells the time, if anybody has to know it.
+-- `time` tells the time, if anybody has to know it; leases that are over are dropped if `stats` is given.
+
+-- @include holders
 
 local function bounds(rule)
   local hard, share, soft, draining = string.match(rule, '^([^,]+),([^,]+),([^,]+)(.*)$')
@@ -14,15 +16,11 @@ local function why_not(hard, share, total, rest, high)
   return total >= hard and 'hard' or not high and rest >= share and 'reserve'
 end
 
-local function load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, moment)
+local function load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, stats, time)
   local call = redis.call
   local first = call('XLEN', high) + call('XLEN', back_high)
   local rest = call('XLEN', normal) + call('XLEN', low) + call('XLEN', back_normal) + call('XLEN', back_low)
-  rest = rest + call('XLEN', suspects)
-  if call('ZCARD', leases) > 0 then
-    local now = moment()
-    first = first + call('ZCOUNT', leases, '-inf', '(-' .. now)
-    rest = rest + call('ZCOUNT', leases, '(' .. now, '+inf')
-  end
+  local leased_first, leased_rest = held_leases(leases, stats, time)
+  first, rest = first + leased_first, rest + call('XLEN', suspects) + leased_rest
   return first + rest, rest
 end

@@ -152,6 +152,19 @@ def test_what_the_page_allows_operators_suffices_to_cancel_and_workers_to_end_wh
         assert (0, 0) == ((left := worker.execute(commands.depths(keys))).load, left.scheduled)
 
 
+def test_what_the_page_allows_producers_suffices_for_leases(fresh_server: Callable[..., Server]) -> None:
+    server, keys = fresh_server(), DomainKeys("shop", "payment")
+    with driver(server.url) as looking:
+        looking.hset(keys.limits, "rule", "9,9,1")
+        looking.zadd(keys.leases, {"nover": 1})
+    with Client(url_for(server, "producers")) as producer:
+        for lease in ("na", "nb"):
+            granted = producer.execute(commands.grant(keys, lease, ttl_ms=60_000, waits_ms=1))
+            assert isinstance(granted, commands.Granted)
+        assert commands.Gauge(2, 1, 9, 9) == producer.execute(commands.weigh(keys))
+        assert "released" == producer.execute(commands.give_back(keys, "na", over_ms=1))
+
+
 @pytest.mark.parametrize("without", ["xadd", "evalsha"])
 def test_a_missing_right_is_told(without: str, fresh_server: Callable[..., Server]) -> None:
     keys = DomainKeys("shop", "payment")

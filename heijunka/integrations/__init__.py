@@ -1,0 +1,1 @@
+"""Heijunka in other people's frameworks. Nothing here imports one."""
