@@ -120,6 +120,7 @@ def test_an_order_is_carried_out_and_explained_until_it_is_taken_back(
     serve(client, shared, "a", 2)
     serve(client, shared, "b", 2, room=3)
     stand("leader")
+    wait_until(lambda: target(client, shared).workers == 4)
     pool = pools["payment"]
 
     assert 9 == pool.scale_to(9)
