@@ -22,6 +22,7 @@ from heijunka.keys import DomainKeys
 
 if TYPE_CHECKING:
     from heijunka.broker.aclient import AsyncClient
+    from heijunka.commands.enqueue import Reason
 
 
 class Call(msgspec.Struct, eq=False):
@@ -130,7 +131,9 @@ def _tell(batch: Sequence[Call], reply: Accepted | Refused) -> None:
         mine: Accepted | Refused = reply
         if isinstance(reply, Accepted) and reasons:
             places = range(first, first + len(call.outgoing))
-            out = tuple((place - first, reasons[place]) for place in places if place in reasons)
+            out: tuple[tuple[int, Reason], ...] = tuple(
+                (place - first, reasons[place]) for place in places if place in reasons
+            )
             mine = Accepted(reply.at_ms, reply.gauge, out)
             if out and not call.partial and reply.gauge is not None:
                 mine = Refused(out[0][1], reply.gauge)

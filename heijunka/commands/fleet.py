@@ -256,13 +256,13 @@ def _fleet(reply: Reply) -> Fleet:
     reports = {
         name.decode(): msgspec.msgpack.decode(one, type=Report) for name, one in zip(living, said, strict=True) if one
     }
-    leads = leader is not None and int(expires or 0) > now
+    leads = int(expires or 0) > now
     return Fleet(
         now,
         reports,
         _decoded(orders, Order),
         _decoded(targets, Target),
-        leader.decode() if leads else "",
+        (leader or b"").decode() if leads else "",
         int(term or 0),
     )
 

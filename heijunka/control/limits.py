@@ -131,7 +131,7 @@ class LimitsOf:
             if not present.bounded and asked.soft is UNSET:
                 kept.pop("soft")
             wanted = completed(Given(**kept))
-            live = {name: LIVE for name in NAMES if not isinstance(getattr(asked, name), Unset)}
+            live: dict[str, str] = {name: LIVE for name in NAMES if not isinstance(getattr(asked, name), Unset)}
             return _stored(wanted, origins | live, draining="draining" in stored)
 
         return self._change(domain, change)
@@ -147,7 +147,7 @@ class LimitsOf:
             draining = "draining" in stored
             if "declared" not in stored:
                 return _stored(Limits(), dict.fromkeys(NAMES, ""), draining=draining)
-            origins = dict(zip(NAMES, stored["declared_from"].split("|"), strict=True))
+            origins: dict[str, str] = dict(zip(NAMES, stored["declared_from"].split("|"), strict=True))
             return _stored(_spelled_limits(stored["declared"]), origins, draining=draining)
 
         return self._change(domain, change)
