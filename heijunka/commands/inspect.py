@@ -27,7 +27,7 @@ class Depths(msgspec.Struct, frozen=True):
             (and retry_delayed: those put off), snooze, dropped, dead, release of settled attempts; cancelled; marked
             (cancelled while a worker held them); returned, charged, buried, overdue, gone (deleted by somebody else)
             of what dead workers held; revived (made jobs again) and purged of dead letters. They add up: enqueued +
-            revived = ack + done + dropped + dead + cancelled + buried + gone + load - leases + scheduled, and
+            admitted + revived = ack + done + dropped + dead + cancelled + buried + gone + load - leases + scheduled, and
             dead + buried = revived + purged + dead letters.
         leases: admission leases that are held.
         limits: the fields of what bounds the domain, as `heijunka.control.limits` reads them.
