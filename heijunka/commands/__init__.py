@@ -22,6 +22,7 @@ from heijunka.commands.fleet import (
 from heijunka.commands.grant import Ended, Granted, give_back, grant, weigh
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
+from heijunka.commands.pause import Emptied, empty, pause
 from heijunka.commands.promote import Promoted, promote
 from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
 from heijunka.commands.recover import Recovered, recover
@@ -31,6 +32,7 @@ __all__ = [
     "Absent",
     "Accepted",
     "Depths",
+    "Emptied",
     "Ended",
     "Entry",
     "Explained",
@@ -63,6 +65,7 @@ __all__ = [
     "depths",
     "done",
     "dropped",
+    "empty",
     "enqueue",
     "fleet",
     "give_back",
@@ -75,6 +78,7 @@ __all__ = [
     "marks",
     "oldest",
     "order",
+    "pause",
     "promote",
     "pull",
     "recover",

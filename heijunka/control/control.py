@@ -8,6 +8,7 @@ from heijunka.broker.client import Client
 from heijunka.control.dead import DeadLetters
 from heijunka.control.limits import Bounds, LimitsOf
 from heijunka.control.pools import PoolsOf
+from heijunka.control.queues import Queues
 from heijunka.control.tasks import KnownTask
 from heijunka.keys import DomainKeys
 
@@ -49,6 +50,11 @@ class Control:
     def pools(self) -> PoolsOf:
         """The pools of workers."""
         return PoolsOf(self._client, self._keys, self._namespace, self._domains)
+
+    @property
+    def queues(self) -> Queues:
+        """The queues of its domains."""
+        return Queues(self._client, self._keys)
 
     @property
     def limits(self) -> LimitsOf:

@@ -7,6 +7,7 @@ from typing import Final
 from heijunka.commands import Depths, Fleet, PoolReport, Target
 from heijunka.coordinator.memory import Memory
 from heijunka.errors import InvalidOption
+from heijunka.keys import PRIORITIES
 from heijunka.policies.health import health
 from heijunka.policies.scaling import Sample, ScalingRules, State, decide
 
@@ -35,7 +36,7 @@ class Pool:
             oldest_ms: since when the oldest job waits, by Redis's clock.
         """
         reports, before = fleet.pool(self._domain), fleet.targets.get(self._domain)
-        backlog = sum(depths.ready.values()) + depths.suspects
+        backlog = sum(depths.ready[each] for each in PRIORITIES if each not in depths.paused) + depths.suspects
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
         wanted = before.workers if before else workers
@@ -50,7 +51,7 @@ class Pool:
             busy_s=flow.busy_s,
             slot_s=flow.slot_s,
             backlog=backlog,
-            oldest_s=0.0 if oldest_ms is None else max(0, fleet.now_ms - oldest_ms) / 1_000,
+            oldest_s=0.0 if oldest_ms is None or not backlog else max(0, fleet.now_ms - oldest_ms) / 1_000,
             workers=workers,
             slots=max((one.slots for one in reports.values()), default=1),
         )

@@ -2,8 +2,10 @@
 
 The fetcher keeps the inbox filled with what will be done in about 100 ms. When there is nothing it waits
 on the bell, and looks by itself now and then in case a ring was lost. Nobody knows beforehand that a job is
-long: what waits behind one for a second goes back, for others to run. A pull is not repeated after a
-lost reply: the worker asks what it holds and takes what it did not know of.
+long: what waits behind one for a second goes back, for others to run. What was paused since it was pulled goes back,
+too: a pull tells which priorities are, and a worker that has no reason to pull asks every 100 ms as long as it
+holds something unstarted. A pull is not repeated after a lost reply: the worker asks what it holds and takes what it
+did not know of.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from heijunka.clock import Milliseconds
 from heijunka.commands import Entry, Lost, Pulled
 from heijunka.counted import counted
 from heijunka.errors import BrokerError, EnqueueError
-from heijunka.keys import SUSPECTS, DomainKeys
+from heijunka.keys import PRIORITIES, SUSPECTS, DomainKeys
 from heijunka.worker.fatal import essential
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.settler import Settler
@@ -36,6 +38,12 @@ HELD_WITHIN_S: Final = 1.0
 
 STUCK_S: Final = 1.0
 """How long unstarted jobs wait for the first of them to start, until they are given back."""
+
+ASK_S: Final = 0.1
+"""How old what is known of paused priorities may be while there are unstarted jobs."""
+
+SHORTEST_S: Final = 0.001
+"""What is due in less than this is not worth waiting for."""
 
 
 class Fetcher:
@@ -77,6 +85,7 @@ class Fetcher:
         self._stuck = False
         self._taken = self._started = 0  # how many were pulled, and had been started when one last was
         self._started_at = 0.0
+        self._paused, self._asked_at = "", 0.0
         self.on_drained: Callable[[], None] = lambda: None
         self.on_spent: Callable[[], None] = lambda: None
         self._thread = essential(self._run, "fetcher")
@@ -120,14 +129,17 @@ class Fetcher:
     def _run(self) -> None:
         self._join()
         while not self._stopping:
-            self._running.wait()
-            self._step()
+            if self._running.wait(ASK_S if len(self._inbox) else None):
+                self._step()
+            else:
+                self._give_back_what_is_paused()
         self._channel.close()
         self._waiting.close()
 
     def _step(self) -> None:
         self._inbox.watch()
         self._give_back_what_is_stuck()
+        self._give_back_what_is_paused()
         wanted, free = self._want()
         unstarted = len(self._inbox)
         self._stuck = self._stuck and free <= 0
@@ -140,7 +152,7 @@ class Fetcher:
             return
         room = min(room, self._left)
         if room <= 0 or unstarted > low >= 0:
-            self._inbox.wait_until_low(low, STUCK_S if unstarted else None)
+            self._inbox.wait_until_low(low, self._until_asked_s() if unstarted else None)
             return
         with self._pulling:
             if self._stopping:
@@ -158,7 +170,7 @@ class Fetcher:
     def _spent(self, unstarted: int) -> None:
         """The worker has pulled as many jobs as it may, and retires when it has started the last."""
         if unstarted:
-            self._inbox.wait_until_low(0, STUCK_S)
+            self._inbox.wait_until_low(0, self._until_asked_s())
             return
         self.on_spent()
         self._stopping = True
@@ -170,7 +182,11 @@ class Fetcher:
                 return
             self.on_drained()
             self._stopping = True
+        elif len(self._inbox):
+            self._inbox.wait_until_low(-1, self._until_asked_s())
         elif not self._doubtful:
+            if len(self._paused) == len(PRIORITIES):
+                self._inbox.wait_until_low(-1, ASK_S)  # the bell rings for paused jobs too, and would keep us pulling
             self._wait_for_bell()
 
     def _pulled(self, count: int) -> list[Entry]:
@@ -178,6 +194,7 @@ class Fetcher:
             if self._doubtful:
                 return self._reconciled()
             alone = not self._settler.held
+            self._asked_at = time.monotonic()
             reply = self._channel.execute(commands.pull(self._keys, self._spec.id, count, alone=alone))
         except (BrokerError, EnqueueError) as error:
             self._doubtful = True
@@ -186,6 +203,7 @@ class Fetcher:
         self._troubles = 0
         entries = self._known(reply)
         self._yielding = not alone and not isinstance(reply, Lost) and reply.suspects
+        self._paused = "" if isinstance(reply, Lost) else reply.paused
         return entries
 
     def _reconciled(self) -> list[Entry]:
@@ -209,6 +227,7 @@ class Fetcher:
         while self._settler.held and not self._stopping:
             self._inbox.wait_until_low(-1, 0.05)
             self._give_back_what_is_stuck()
+            self._give_back_what_is_paused()
 
     def _give_back_what_is_stuck(self) -> None:
         """Whatever runs is long: let others have the jobs that wait for it. Until a slot is free none are pulled."""
@@ -217,17 +236,41 @@ class Fetcher:
         if unstarted == 0 or started != self._started:
             self._started, self._started_at = started, now
             return
-        if now - self._started_at < STUCK_S:
+        if now - self._started_at >= STUCK_S and self._gave_back(lambda _: True):
+            self._stuck = True
+
+    def _until_asked_s(self) -> float:
+        return max(SHORTEST_S, self._asked_at + ASK_S - time.monotonic())
+
+    def _give_back_what_is_paused(self) -> None:
+        """Let go of what was pulled before it was paused."""
+        now = time.monotonic()
+        if not len(self._inbox):
             return
+        if now - self._asked_at >= ASK_S:
+            try:
+                said = self._channel.plain("HGET", self._keys.limits, "paused", patience=Patience(0))
+            except (BrokerError, EnqueueError) as error:
+                self._troubled(error)
+                return
+            self._paused, self._asked_at = (said or b"").decode(), now
+        if self._paused:
+            self._gave_back(lambda entry: entry.priority in self._paused)
+
+    def _gave_back(self, is_meant: Callable[[Entry], bool]) -> bool:
+        """Give back what is unstarted and meant, in its order; whether the worker is not about to end anyway."""
         with self._pulling:
             if self._stopping:
-                return
-            entries = self._inbox.drained()
-            for entry in entries:
+                return False
+            unstarted = self._inbox.drained()
+            meant = [entry for entry in unstarted if is_meant(entry)]
+            if len(meant) < len(unstarted):
+                self._inbox.put([entry for entry in unstarted if not is_meant(entry)])
+            for entry in meant:
                 self._settler.put(entry, commands.release(entry))
-        self._left += len(entries)
-        self._taken -= len(entries)
-        self._stuck = True
+        self._left += len(meant)
+        self._taken -= len(meant)
+        return True
 
     def _wait_for_bell(self) -> None:
         seconds = self._spec.poll_ms / 1_000
