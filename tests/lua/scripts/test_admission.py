@@ -239,13 +239,15 @@ class Admitting(RuleBasedStateMachine):
         """Whatever happened, the load comes back to 0 and nothing is left behind."""
         self.pause_or_resume(set("hnl"), "resume")
         self.time_passes(10_000)
-        while self.load.total():
-            self.pull(100)
+        self.pull(100)
+        while self.held:
             ended = commands.settle(self.keys, [commands.ack(entry) for entry in self.held], now=self.now)
             self.client.execute(ended)
             self.load.subtract("n" if entry.source == SUSPECTS else entry.priority for entry in self.held)
             self.held = []
+            self.pull(100)
         self.the_books_balance()
+        assert 0 == self.total()
         assert 0 == self.client.execute(commands.depths(self.keys, now=self.now)).load
 
     # -- what holds after every step
