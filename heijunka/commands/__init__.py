@@ -10,6 +10,7 @@ from heijunka.commands.fleet import (
     PoolReport,
     Report,
     Target,
+    call,
     fleet,
     lead,
     oldest,
@@ -26,6 +27,7 @@ from heijunka.commands.promote import Promoted, promote
 from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
 from heijunka.commands.recover import Recovered, recover
 from heijunka.commands.settle import Settled, ack, cancelled, dead, done, dropped, release, retry, settle, snooze
+from heijunka.commands.sweep import Swept, sweep
 
 __all__ = [
     "Absent",
@@ -55,8 +57,10 @@ __all__ = [
     "Report",
     "Settled",
     "Spot",
+    "Swept",
     "Target",
     "ack",
+    "call",
     "cancel",
     "cancelled",
     "dead",
@@ -87,6 +91,7 @@ __all__ = [
     "seek_scheduled",
     "settle",
     "snooze",
+    "sweep",
     "target",
     "weigh",
     "withdraw",

@@ -59,7 +59,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
     """
     return Command(
         "pull",
-        keys=(keys.workers, keys.bell, keys.cancels, *keys.sources),
+        keys=(keys.workers, keys.bell, keys.cancels, keys.suspects, keys.limits, *keys.sources[1:]),
         args=(worker, count, 1 if alone else 0),
         read=_read,
         repeatable=False,

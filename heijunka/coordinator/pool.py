@@ -7,6 +7,7 @@ from typing import Final
 from heijunka.commands import Depths, Fleet, PoolReport, Target
 from heijunka.coordinator.memory import Memory
 from heijunka.errors import InvalidOption
+from heijunka.keys import PRIORITIES
 from heijunka.policies.health import health
 from heijunka.policies.scaling import Sample, ScalingRules, State, decide
 
@@ -35,10 +36,14 @@ class Pool:
             oldest_ms: since when the oldest job waits, by Redis's clock.
         """
         reports, before = fleet.pool(self._domain), fleet.targets.get(self._domain)
-        backlog = sum(depths.ready.values()) + depths.suspects
+        paused = [priority for priority in PRIORITIES if priority[0] in depths.limits.get("paused", "")]
+        waits = sum(waiting for priority, waiting in depths.ready.items() if priority not in paused)
+        backlog = waits + (0 if paused else depths.suspects)
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
         wanted = before.workers if before else workers
+        if len(paused) == len(PRIORITIES):
+            return self._target(fleet, wanted, "its queues are paused", 0.0, before.health if before else "")
         flow = self._memory.look(fleet.now_ms, depths, reports)
         if flow is None:
             return self._target(fleet, wanted, "the first look at this pool", 0.0, before.health if before else "")

@@ -113,6 +113,34 @@ class Fetcher:
             if arrived:
                 self._pulling.release()
 
+    def look_for_pauses(self, client: Client) -> None:
+        """Give back what is unstarted of queues that are paused. What is pulled from now on is of none of these.
+
+        Parameters:
+            client: for the calling thread.
+        """
+        try:
+            paused = paused_queues(client.plain("HGET", self._keys.limits, "paused"))
+        except (BrokerError, EnqueueError) as error:
+            log.warning("%s cannot ask which queues are paused: %s", self._spec.id, error)
+            return
+        if paused:
+            with self._pulling:
+                if not self._stopping:
+                    entries = self._inbox.drained()
+                    kept = self._without_paused(entries, paused)
+                    self._inbox.put(kept)
+                    log.info(
+                        "%s gives back %s of paused queues", self._spec.id, counted(len(entries) - len(kept), "job")
+                    )
+
+    def _without_paused(self, entries: list[Entry], paused: str) -> list[Entry]:
+        """Give back those of paused queues; the others."""
+        for entry in entries:
+            if entry.priority in paused:
+                self._settler.put(entry, commands.release(entry))
+        return [entry for entry in entries if entry.priority not in paused]
+
     def join(self, timeout_s: float) -> None:
         """Wait until the thread has ended, and closed its connections."""
         self._thread.join(timeout_s)
@@ -193,7 +221,12 @@ class Fetcher:
         known = set(self._settler.held)
         reply = self._known(self._channel.execute(commands.held(self._keys, self._spec.id, count=HELD_COUNT)))
         self._doubtful = False
-        return [entry for entry in reply if (entry.source, entry.id) not in known]
+        news = [entry for entry in reply if (entry.source, entry.id) not in known]
+        paused = paused_queues(self._channel.plain("HGET", self._keys.limits, "paused")) if news else ""
+        if paused:  # they were taken before, and so long ago that none of them may start any more
+            self._settler.hold(news)
+            return self._without_paused(news, paused)
+        return news
 
     def _known(self, reply: Pulled | Lost) -> list[Entry]:
         if not isinstance(reply, Lost):
@@ -257,3 +290,8 @@ class Fetcher:
             log.error("%s cannot pull: %s", self._spec.id, error)
         self._troubles += 1
         time.sleep(pause(self._troubles))
+
+
+def paused_queues(field: bytes | None) -> str:
+    """The letters of the priorities that are paused, as the domain's limits have them."""
+    return (field or b"").decode()

@@ -36,7 +36,7 @@ from heijunka.worker.fetcher import Fetcher
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.inline import InlineExecutor
 from heijunka.worker.loop import LoopExecutor
-from heijunka.worker.marked import LOOK_FOR_MARKS, marked
+from heijunka.worker.marked import LOOK_FOR_NEWS, marked
 from heijunka.worker.runnable import runnables
 from heijunka.worker.settler import Settler
 from heijunka.worker.spec import WorkerSpec
@@ -138,7 +138,7 @@ class WorkerProcess:
     # -- orders ---------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_MARKS):
+        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_NEWS):
             # Not a function of Python's: in that a soft timeout could strike, and the order would be lost.
             signal.signal(number, cast("Any", self._orders.put))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
@@ -157,8 +157,8 @@ class WorkerProcess:
                 return
             with contextlib.suppress(Empty):
                 order = self._orders.get(timeout=0.02)
-                if order == LOOK_FOR_MARKS:
-                    self._look_for_marks()
+                if order == LOOK_FOR_NEWS:
+                    self._look_for_marks()  # it pulls no more and holds nothing unstarted: pauses are no matter
                 elif order == signal.SIGTERM:
                     deadline = min(deadline, self._grace_over())
 
@@ -166,7 +166,8 @@ class WorkerProcess:
         """Do what is told until it is to end: with a grace (TERM), or whenever what runs has ended (RETIRE)."""
         while True:
             order: int = self._orders.get()
-            if order == LOOK_FOR_MARKS:
+            if order == LOOK_FOR_NEWS:
+                self._fetcher.look_for_pauses(self._client)
                 self._look_for_marks()
             elif order in {signal.SIGTERM, RETIRE}:
                 return order

@@ -74,6 +74,8 @@ CALLS: list[Command[Any]] = [
     commands.target(SHARED, "host", 1, "payment", commands.Target(2), calls=["host", "other"]),
     commands.fleet(SHARED),
     commands.oldest(KEYS),
+    commands.call(SHARED, ["host", "other"]),
+    commands.sweep(KEYS, KEYS.ready[1], keep_ms=1, record=b"record"),
 ]
 SESSION = KEYS.sessions + "caller"
 
