@@ -47,7 +47,9 @@ local letter, over = string.sub(lease, 1, 1), now + ttl
 if not string.find(letter, '[hnl]') or ttl <= 0 then
   error('no such lease')
 end
-sound('LLEN', { room })
+if waits > 0 then
+  sound('LLEN', { room })
+end
 local function time()
   return now
 end
