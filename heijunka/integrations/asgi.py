@@ -27,7 +27,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WithoutRedis = Literal["refuse", "serve"]
 
-ADMISSION: Final = "heijunka.admission"
+LEASE: Final = "heijunka_lease"
 """Where in the scope a handler finds its `Lease`."""
 
 COME_BACK_S: Final = 1.0
@@ -40,7 +40,7 @@ class AdmissionMiddleware:
     """Admits the HTTP requests of an ASGI application; the other kinds of connections pass.
 
     A request that is refused is answered 503 with a `Retry-After` in whole seconds, rounded up. Handlers find what
-    they were granted in `scope["heijunka.admission"]`, a `Lease`.
+    they were granted in `scope["heijunka_lease"]`, a `Lease`.
 
     Parameters:
         app: the ASGI application that it stands in front of.
@@ -100,7 +100,7 @@ class AdmissionMiddleware:
         gate = self._heijunka.admit(domain, priority=priority, ttl=self._ttl, wait=self._wait)
         async with AsyncExitStack() as holding:
             try:
-                scope = {**scope, ADMISSION: await holding.enter_async_context(gate)}
+                scope = {**scope, LEASE: await holding.enter_async_context(gate)}
             except Overloaded as refused:
                 await _refuse(send, refused.retry_after)
                 return
