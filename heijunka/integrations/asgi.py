@@ -92,11 +92,11 @@ class AdmissionMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, self._closing(send) if scope["type"] == "lifespan" else send)
             return
-        domain = self._domain(scope) if callable(self._domain) else self._domain
+        domain = self._domain if isinstance(self._domain, str) else self._domain(scope)
         if domain is None:
             await self._app(scope, receive, send)
             return
-        priority = self._priority(scope) if callable(self._priority) else self._priority
+        priority = self._priority if isinstance(self._priority, str) else self._priority(scope)
         gate = self._heijunka.admit(domain, priority=priority, ttl=self._ttl, wait=self._wait)
         async with AsyncExitStack() as holding:
             try:
