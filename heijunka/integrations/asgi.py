@@ -78,7 +78,8 @@ class AdmissionMiddleware:
                 f"without_redis {without_redis!r} is neither 'refuse' nor 'serve'", option="without_redis"
             )
         self._app, self._heijunka = app, heijunka
-        self._domain, self._priority = domain, priority
+        self._domain: str | Callable[[Scope], str | None] = domain
+        self._priority: Priority | Callable[[Scope], Priority] = priority
         self._ttl, self._wait, self._without_redis = ttl, wait, without_redis
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +97,7 @@ class AdmissionMiddleware:
         if domain is None:
             await self._app(scope, receive, send)
             return
-        priority = self._priority if isinstance(self._priority, str) else self._priority(scope)
+        priority = self._priority(scope) if callable(self._priority) else self._priority
         gate = self._heijunka.admit(domain, priority=priority, ttl=self._ttl, wait=self._wait)
         async with AsyncExitStack() as holding:
             try:
