@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from queue import Empty, SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from heijunka import commands
 from heijunka.app import Heijunka
@@ -37,6 +37,7 @@ from heijunka.worker.inbox import Inbox
 from heijunka.worker.inline import InlineExecutor
 from heijunka.worker.loop import LoopExecutor
 from heijunka.worker.marked import LOOK_FOR_NEWS, marked
+from heijunka.worker.orders import listen
 from heijunka.worker.runnable import runnables
 from heijunka.worker.settler import Settler
 from heijunka.worker.spec import WorkerSpec
@@ -138,9 +139,7 @@ class WorkerProcess:
     # -- orders ---------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_NEWS):
-            # Not a function of Python's: in that a soft timeout could strike, and the order would be lost.
-            signal.signal(number, cast("Any", self._orders.put))
+        listen(self._orders, (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_NEWS))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         faulthandler.register(signal.SIGTTIN, all_threads=True)
 
