@@ -11,13 +11,14 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import draining, latency, producing, recovery
+from benchmarks import admitting, draining, latency, producing, recovery
 from benchmarks.figures import Figure, Scale
 from benchmarks.site import Site, site
 
 MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
     "single": producing.single,
     "bulk": producing.bulk,
+    "leases": admitting.leases,
     "memory": producing.memory,
     "latency": latency.idle,
     "drain": draining.drain,

@@ -32,13 +32,17 @@ local session, stats, limits, room, leases, suspects = KEYS[1], KEYS[2], KEYS[3]
 local back_high, back_normal, back_low, high, normal, low = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local seq, now, lease, ttl, waits = ARGV[1], clock(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
+local function words(text)
+  local found = {}
+  for word in string.gmatch(text, '%S+') do
+    found[#found + 1] = word
+  end
+  return found
+end
+
 local seen, reply = recall(session, seq)
 if seen == 'replayed' then
-  local words = {}
-  for word in string.gmatch(reply, '%S+') do
-    words[#words + 1] = word
-  end
-  return words
+  return words(reply)
 elseif seen then
   return { 'stale' }
 end
@@ -47,7 +51,9 @@ local letter, over = string.sub(lease, 1, 1), now + ttl
 if not string.find(letter, '[hnl]') or ttl <= 0 then
   error('no such lease')
 end
-sound('LLEN', { room })
+if waits > 0 then
+  sound('LLEN', { room })
+end
 local function time()
   return now
 end

@@ -27,7 +27,7 @@ SUMMARIES: Final = {
     "cancel": "Cancel jobs that wait or run.",
     "dlq": "Look at dead letters, retry, change or purge them.",
     "limits": "Look at what bounds domains, and change it.",
-    "queue": "Look at queues, hold them back, let them go on, empty them.",
+    "queue": "Look at queues, pause, resume and purge them.",
     "drain": "Let a domain take no jobs, and finish what it has.",
     "undrain": "Let a drained domain take jobs again.",
     "status": "Show the pools of an application.",

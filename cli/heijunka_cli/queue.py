@@ -1,13 +1,13 @@
-"""`heijunka queue`: queues are looked at, held back, let go on and emptied."""
+"""`heijunka queue`: queues looked at, paused, resumed and purged."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from heijunka.counted import counted
 from heijunka_cli import opening
 from heijunka_cli.ending import Usage
 from heijunka_cli.limits import domains_of, json_option, known
@@ -16,44 +16,43 @@ if TYPE_CHECKING:
     from heijunka.app import Heijunka
     from heijunka.control.queues import Queue
 
-HEADER = f"{'QUEUE':<28} {'WAITING':>11} {'RUNNING':>9}"
-
-
-class Meant(NamedTuple):
-    """The application and the queues that a command is about."""
-
-    app: Heijunka
-    name: str
-
-
-def of_queue(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the words `[APP] QUEUE` and the flags of Redis, and call it with what they name."""
-
-    @functools.wraps(command)
-    def called(words: tuple[str, ...], redis_url: str | None, namespace: str | None, **given: Any) -> Any:
-        from heijunka.control.queues import named
-
-        if not 1 <= len(words) <= 2:
-            raise Usage(
-                "one queue is to be named", hint="write it like high.payment, behind the application's path if any"
-            )
-        overrides = opening.overrides_of(redis_url=redis_url, namespace=namespace)
-        with opening.application(words[0] if len(words) > 1 else None, overrides) as app:
-            known(app, named(words[-1]).domain)
-            return command(Meant(app, words[-1]), **given)
-
-    return click.argument("words", nargs=-1, metavar="[APP] QUEUE")(opening.redis_flags(called))
-
 
 @click.group
 def queue() -> None:
-    """Look at queues, hold them back, let them go on, empty them.
+    """Look at queues, pause, resume and purge them.
 
-    A QUEUE is a priority of a domain, such as high.payment; the domain's name alone means all three.
-
-    APP is the application's path, such as shop.tasks:app; it may be left out when the setting `app` names one, and
-    with --namespace.
+    A queue is a priority of a domain, such as high.payment; a domain's name alone means all three of it. APP is the
+    application's path, such as shop.tasks:app; it may be left out when the setting `app` names one, and with
+    --namespace.
     """
+
+
+def _named(app: Heijunka, name: str) -> str:
+    from heijunka.control.queues import split_name
+
+    known(app, split_name(name)[0])
+    return name
+
+
+def _words(words: Sequence[str]) -> tuple[str | None, str]:
+    if not 1 <= len(words) <= 2:
+        raise Usage(
+            "one queue is to be named", hint="such as high.payment, behind the application's path if there is one"
+        )
+    return (words[0] if len(words) > 1 else None), words[-1]
+
+
+def _tell(queues: Sequence[Queue], *, as_json: bool) -> None:
+    import msgspec
+
+    from heijunka_cli.safe_text import json_text
+
+    if as_json:
+        click.echo(json_text(msgspec.to_builtins(list(queues))))
+        return
+    click.echo(f"{'QUEUE':<32} {'WAITING':>11} {'RUNNING':>9}  STATE")
+    for one in queues:
+        click.echo(f"{one.name:<32} {one.waiting:>11,} {one.running:>9,}  {'paused' if one.paused else ''}".rstrip())
 
 
 @queue.command("list")
@@ -66,73 +65,73 @@ def list_(
 ) -> None:
     """List the queues of an application's domains."""
     with opening.application(app, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as opened:
-        names = domain or domains_of(opened)
+        names = tuple(known(opened, name) for name in domain) or domains_of(opened)
         if not names:
             raise Usage("no domain is named", hint="write --domain NAME, or the application's path")
-        found = [each for name in names for each in opened.control.queues.show(known(opened, name))]
-    _tell(found, as_json=as_json)
+        _tell([one for name in names for one in opened.control.queues.show(name)], as_json=as_json)
 
 
 @queue.command
+@click.argument("words", nargs=-1, metavar="[APP] QUEUE")
 @json_option
-@of_queue
-def show(meant: Meant, *, as_json: bool) -> None:
-    """Show what waits and runs in a queue, and whether it is paused."""
-    _tell(meant.app.control.queues.show(meant.name), as_json=as_json)
+@opening.redis_flags
+def show(*, words: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    """Show one queue, or those of a domain."""
+    path, name = _words(words)
+    with opening.application(path, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as app:
+        _tell(app.control.queues.show(_named(app, name)), as_json=as_json)
 
 
 @queue.command
+@click.argument("words", nargs=-1, metavar="[APP] QUEUE")
 @json_option
-@of_queue
-def pause(meant: Meant, *, as_json: bool) -> None:
-    """Let nothing be pulled from a queue; jobs are accepted into it, and wait in their order.
+@opening.redis_flags
+def pause(*, words: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    """Let no more jobs of a queue be pulled; they are accepted as before.
 
-    Nothing is pulled from it once the command is done. What workers have pulled and not started goes back within
-    200 ms; what runs goes on.
+    What workers hold and have not started goes back, uncharged and in order. What runs goes on.
     """
-    _tell(meant.app.control.queues.pause(meant.name), as_json=as_json)
+    path, name = _words(words)
+    with opening.application(path, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as app:
+        _tell(app.control.queues.pause(_named(app, name)), as_json=as_json)
 
 
 @queue.command
+@click.argument("words", nargs=-1, metavar="[APP] QUEUE")
 @json_option
-@of_queue
-def resume(meant: Meant, *, as_json: bool) -> None:
-    """Let jobs be pulled from a queue again."""
-    _tell(meant.app.control.queues.resume(meant.name), as_json=as_json)
+@opening.redis_flags
+def resume(*, words: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+    """Let jobs of a queue be pulled again."""
+    path, name = _words(words)
+    with opening.application(path, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as app:
+        _tell(app.control.queues.resume(_named(app, name)), as_json=as_json)
 
 
 @queue.command
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.argument("words", nargs=-1, metavar="[APP] QUEUE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-@of_queue
-def purge(meant: Meant, *, yes: bool, as_json: bool) -> None:
-    """End the jobs that wait in a queue, as cancelled; who waits for their results is told.
+@opening.redis_flags
+def purge(
+    *,
+    words: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+    redis_url: str | None,
+    namespace: str | None,
+) -> None:
+    """Cancel the jobs of a queue that nobody has pulled.
 
-    Asks before it does so. What runs goes on, and so does what waits for its time. They are counted as cancelled.
+    Who waits for their results is told. Scheduled jobs stay, and so does what runs. Asks before, unless --yes.
     """
-    from heijunka.counted import counted
     from heijunka_cli.safe_text import json_text
 
-    waiting = sum(each.waiting for each in meant.app.control.queues.show(meant.name))
-    if not yes:
-        jobs = counted(waiting, "job")
-        click.confirm(f"End {jobs} waiting in {meant.name}?", abort=True, err=True)
-    ended = meant.app.control.queues.purge(meant.name)
-    if as_json:
-        click.echo(json_text({"queue": meant.name, "purged": ended}))
-    else:
-        click.echo(f"purged {ended:,}", err=True)
-
-
-def _tell(queues: Sequence[Queue], *, as_json: bool) -> None:
-    from heijunka_cli.safe_text import json_text
-
-    if as_json:
-        import msgspec
-
-        click.echo(json_text(msgspec.to_builtins(list(queues))))
-        return
-    click.echo(HEADER)
-    for each in queues:
-        state = "  paused" if each.paused else ""
-        click.echo(f"{each.name:<28} {each.waiting:>11,} {each.running:>9,}{state}")
+    path, name = _words(words)
+    with opening.application(path, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as app:
+        queues = app.control.queues
+        waiting = sum(one.waiting for one in queues.show(_named(app, name)))
+        if not yes:
+            click.confirm(f"Cancel {counted(waiting, 'job')} of {name}?", abort=True, err=True)
+        ended = queues.purge(name)
+    told = f"{counted(ended, 'job')} of {name} cancelled"
+    click.echo(json_text({"queue": name, "cancelled": ended}) if as_json else told)

@@ -243,9 +243,13 @@ class Admitting(Sending):
                 await connections.coalescer(keys).room.wait(min(LOOK_AGAIN_S, max(0.01, left)))
         return _told(reply, wanted, lease)
 
-    def _give_back(self, mine: Held, patience: Patience | None = None) -> Ended:
+    def _give_back(self, mine: Held) -> Ended:
         command = commands.give_back(self.keys(mine.domain), mine.lease, over_ms=mine.over_ms)
-        return _ended(self.connections.client.execute(command, patience))
+        return _ended(self.connections.client.execute(command))
+
+    def _post_back(self, mine: Held, patience: Patience) -> None:
+        command = commands.give_back(self.keys(mine.domain), mine.lease, over_ms=mine.over_ms)
+        self.connections.client.post(command, patience)
 
     async def _agive_back(self, mine: Held, patience: Patience | None = None) -> Ended:
         command = commands.give_back(self.keys(mine.domain), mine.lease, over_ms=mine.over_ms)

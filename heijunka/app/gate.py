@@ -1,7 +1,7 @@
 """Hold a lease while a block runs, in threads and in coroutines alike.
 
 What happens to the lease never replaces what happens in the block: a lease that cannot be given back, because Redis is
-away, is left to its ttl, with a line in the log.
+away, is left to its ttl, with a line in the log. Leaving a block does not wait for Redis: see `Client.post`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Gate:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         mine = self._taken()
         try:
-            self._app._give_back(mine, Patience(PATIENCE_S))  # noqa: SLF001
+            self._app._post_back(mine, Patience(PATIENCE_S))  # noqa: SLF001
         except (BrokerError, EnqueueError) as trouble:
             _left(mine, trouble)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -77,8 +78,9 @@ class Held(msgspec.Struct, frozen=True):
     over_ms: int
 
 
+@lru_cache(maxsize=256, typed=True)
 def asked(domain: str, priority: Any, ttl: Duration, wait: Duration) -> Asked:
-    """Check what a caller wants.
+    """Check what a caller wants; the same object for the same words.
 
     Raises:
         InvalidName: no domain can have this name.

@@ -21,6 +21,7 @@ from heijunka.broker.command import Command
 from heijunka.broker.connection import Address
 from heijunka.broker.conversation import Action, Patience, Reconnect, Session, Talk, packed, pause, talk
 from heijunka.broker.faults import Again, Unsent, again, unsent, wrapped
+from heijunka.errors import HeijunkaError
 
 R = TypeVar("R")
 
@@ -51,11 +52,36 @@ class Channel:
         self._connection = address.connection(timeout_s=socket_timeout_s or timeout_s)
         self._open = False
         self._session = Session()
+        self._owed: tuple[Command[Any], Talk[Any]] | None = None
+        self._again: Command[Any] | None = None
+        self._known: set[str] = set()
 
     def execute(self, command: Command[R], patience: Patience | None = None) -> R:
         """Carry one command through; see `Client.execute`."""
+        if self._again is not None:
+            self._redo()
         patience = patience or Patience(self._timeout_s, told=self._told)
         return self._driven(talk(command, self._session, patience, self._address.shown))
+
+    def post(self, command: Command[Any], patience: Patience | None = None) -> None:
+        """Send one command without waiting for its reply; see `Client.post`."""
+        if not (self._open and command.script in self._known) or self._owed or self._again:
+            self.execute(command, patience)
+            self._known.add(command.script)
+            return
+        steps = talk(command, self._session, patience or Patience(self._timeout_s), self._address.shown)
+        message = next(steps)
+        assert isinstance(message, bytes)  # noqa: S101 - a talk begins with what is to be sent
+        self._owed = command, steps
+        try:
+            self._connection.send_packed_command([message], check_health=False)
+        except (driver.ConnectionError, driver.TimeoutError, OSError):
+            self.close()
+            self._again = None
+            self.execute(command, patience)
+        except BaseException:
+            self.close()  # half of it may have been sent
+            raise
 
     def plain(self, *words: bytes | str | float, patience: Patience | None = None) -> Any:
         """Send one command of Redis's own (INFO, BLPOP …), repeated until `patience` ends."""
@@ -74,6 +100,9 @@ class Channel:
     def close(self) -> None:
         """Close the connection; the next call opens another."""
         self._open = False
+        self._known.clear()
+        if self._owed is not None:
+            (self._again, _), self._owed = self._owed, None  # whether it was done is unknown
         self._connection.disconnect()
 
     def interrupt(self) -> None:
@@ -115,6 +144,8 @@ class Channel:
             raise
         try:
             connection.send_packed_command([message], check_health=False)
+            if self._owed is not None:
+                self._conclude()
             return connection.read_response()
         except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
             self.close()
@@ -125,6 +156,31 @@ class Channel:
             self.close()  # half a reply may be on its way, and whether the call ran is unknown
             self._session.renew()
             raise
+
+    def _conclude(self) -> None:
+        """Read the reply to what was posted. What it asks for besides has to wait: another call is under way."""
+        assert self._owed is not None  # noqa: S101 - who calls has looked
+        command, steps = self._owed
+        try:
+            answer = self._connection.read_response()
+        except (driver.ConnectionError, driver.TimeoutError):
+            raise
+        except driver.RedisError as error:
+            answer = error
+        self._owed = None
+        try:
+            steps.send(answer)
+        except StopIteration:
+            return
+        except HeijunkaError:
+            return
+        self._again = command
+
+    def _redo(self) -> None:
+        command, self._again = self._again, None
+        assert command is not None  # noqa: S101 - who calls has looked
+        with contextlib.suppress(HeijunkaError):
+            self._driven(talk(command, self._session, Patience(0), self._address.shown))
 
 
 class Client:
@@ -174,6 +230,26 @@ class Client:
         channel = self._taken()
         try:
             return channel.execute(command, patience)
+        finally:
+            self._idle.append(channel)
+
+    def post(self, command: Command[Any], patience: Patience | None = None) -> None:
+        """Send one command, and read its reply together with that of the next call on its connection.
+
+        For what nobody waits for and what happens anyway, only later, if it is lost: a process that makes no other call
+        never hears of it. What was lost otherwise (the connection broke, the script had to be loaded) is sent again
+        before the next call, with a new number: the command must bear being done twice.
+
+        Parameters:
+            command: what `heijunka.commands` built.
+            patience: how long to go on where it cannot be sent at once; the client's timeout when left out.
+
+        Raises:
+            BrokerError: as `execute`, where it could not be sent at once, the first time on each connection included.
+        """
+        channel = self._taken()
+        try:
+            channel.post(command, patience)
         finally:
             self._idle.append(channel)
 

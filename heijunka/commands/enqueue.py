@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -123,8 +124,14 @@ def enqueue(
 
 def gauge_of(load: int, rule: str, pace: float = -1.0) -> Gauge:
     """A gauge from what Redis says: the rule is hard limit, share and soft limit, with commas between."""
-    hard, share, soft = (None if limit == NONE else int(limit) for limit in rule.split(",")[:3])
+    hard, share, soft = _numbers(rule)
     return Gauge(load, soft, hard, share, None if pace < 0 else pace)
+
+
+@lru_cache(maxsize=256)
+def _numbers(rule: str) -> tuple[int | None, int | None, int | None]:
+    hard, share, soft = (None if limit == NONE else int(limit) for limit in rule.split(",")[:3])
+    return hard, share, soft
 
 
 def _read(reply: Reply) -> Accepted | Refused | Overtaken:

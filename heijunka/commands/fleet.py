@@ -231,6 +231,11 @@ def target(
     )
 
 
+def call(keys: NamespaceKeys, supervisors: Sequence[str]) -> Command[None]:
+    """Wake supervisors, so that their workers look at what changed."""
+    return Command("call", keys=(keys.calls,), args=(CALL_TTL, *supervisors), read=lambda _: None)
+
+
 def order(keys: NamespaceKeys, domain: str, wanted: Order | None) -> Command[Order | None]:
     """Say what a pool should have, or with None leave it to the leader; what was ordered before."""
     return Command(

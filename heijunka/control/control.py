@@ -8,7 +8,7 @@ from heijunka.broker.client import Client
 from heijunka.control.dead import DeadLetters
 from heijunka.control.limits import Bounds, LimitsOf
 from heijunka.control.pools import PoolsOf
-from heijunka.control.queues import Queues
+from heijunka.control.queues import QueuesOf
 from heijunka.control.tasks import KnownTask
 from heijunka.keys import DomainKeys
 
@@ -52,11 +52,6 @@ class Control:
         return PoolsOf(self._client, self._keys, self._namespace, self._domains)
 
     @property
-    def queues(self) -> Queues:
-        """The queues of its domains."""
-        return Queues(self._client, self._keys)
-
-    @property
     def limits(self) -> LimitsOf:
         """What bounds its domains."""
         return LimitsOf(self._client, self._keys)
@@ -69,3 +64,8 @@ class Control:
             BrokerError: Redis cannot be reached, or answered with an error.
         """
         return self.limits.set(domain, hard_limit=jobs)
+
+    @property
+    def queues(self) -> QueuesOf:
+        """The queues of its domains."""
+        return QueuesOf(self._client, self._keys, self._namespace, self._domains)

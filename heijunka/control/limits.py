@@ -30,6 +30,9 @@ SUPERSEDED_MS: Final = 600_000
 TRIES: Final = 50
 NAMES: Final = ("soft", "hard", "reserved")
 
+COUNTED: Final = ("admitted_", "soft_", "refused_", "granted_", "released_", "expired_")
+"""What the counters of admission begin with."""
+
 
 class LimitKeywords(TypedDict, total=False):
     """Limits of a domain, as they are given.
@@ -70,7 +73,7 @@ class Bounds(msgspec.Struct, frozen=True):
         load: ready jobs, running ones and leases.
         pressure: load over soft limit, 0 without one.
         load_factor: load over hard limit, 0 without one.
-        counters: what admission counted.
+        counters: what admission counted, of jobs and of leases.
     """
 
     domain: str
@@ -238,9 +241,7 @@ def given_of(**given: Unpack[LimitKeywords]) -> Given:
 def _bounds(domain: str, depths: Depths) -> Bounds:
     stored = depths.limits
     limits, load = _limits(stored), depths.load
-    counters = {
-        name: count for name, count in depths.counters.items() if name.startswith(("admitted_", "soft_", "refused_"))
-    }
+    counters = {name: count for name, count in depths.counters.items() if name.startswith(COUNTED)}
     return Bounds(
         domain,
         limits,

@@ -36,10 +36,13 @@ class Pool:
             oldest_ms: since when the oldest job waits, by Redis's clock.
         """
         reports, before = fleet.pool(self._domain), fleet.targets.get(self._domain)
-        backlog = sum(depths.ready[each] for each in PRIORITIES if each not in depths.paused) + depths.suspects
+        paused = depths.paused
+        backlog = sum(waiting for priority, waiting in depths.ready.items() if priority not in paused) + depths.suspects
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
         wanted = before.workers if before else workers
+        if len(paused) == len(PRIORITIES):
+            return self._target(fleet, wanted, "its queues are paused", 0.0, before.health if before else "")
         flow = self._memory.look(fleet.now_ms, depths, reports)
         if flow is None:
             return self._target(fleet, wanted, "the first look at this pool", 0.0, before.health if before else "")
@@ -51,7 +54,7 @@ class Pool:
             busy_s=flow.busy_s,
             slot_s=flow.slot_s,
             backlog=backlog,
-            oldest_s=0.0 if oldest_ms is None or not backlog else max(0, fleet.now_ms - oldest_ms) / 1_000,
+            oldest_s=0.0 if oldest_ms is None else max(0, fleet.now_ms - oldest_ms) / 1_000,
             workers=workers,
             slots=max((one.slots for one in reports.values()), default=1),
         )

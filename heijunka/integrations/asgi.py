@@ -27,7 +27,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WithoutRedis = Literal["refuse", "serve"]
 
-ADMISSION: Final = "heijunka.admission"
+LEASE: Final = "heijunka_lease"
 """Where in the scope a handler finds its `Lease`."""
 
 COME_BACK_S: Final = 1.0
@@ -40,7 +40,7 @@ class AdmissionMiddleware:
     """Admits the HTTP requests of an ASGI application; the other kinds of connections pass.
 
     A request that is refused is answered 503 with a `Retry-After` in whole seconds, rounded up. Handlers find what
-    they were granted in `scope["heijunka.admission"]`, a `Lease`.
+    they were granted in `scope["heijunka_lease"]`, a `Lease`.
 
     Parameters:
         app: the ASGI application that it stands in front of.
@@ -78,7 +78,7 @@ class AdmissionMiddleware:
                 f"without_redis {without_redis!r} is neither 'refuse' nor 'serve'", option="without_redis"
             )
         self._app, self._heijunka = app, heijunka
-        self._domain = domain
+        self._domain: str | Callable[[Scope], str | None] = domain
         self._priority: Priority | Callable[[Scope], Priority] = priority
         self._ttl, self._wait, self._without_redis = ttl, wait, without_redis
 
@@ -93,7 +93,7 @@ class AdmissionMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, self._closing(send) if scope["type"] == "lifespan" else send)
             return
-        domain = self._domain(scope) if callable(self._domain) else self._domain
+        domain = self._domain if isinstance(self._domain, str) else self._domain(scope)
         if domain is None:
             await self._app(scope, receive, send)
             return
@@ -101,7 +101,7 @@ class AdmissionMiddleware:
         gate = self._heijunka.admit(domain, priority=priority, ttl=self._ttl, wait=self._wait)
         async with AsyncExitStack() as holding:
             try:
-                scope = {**scope, ADMISSION: await holding.enter_async_context(gate)}
+                scope = {**scope, LEASE: await holding.enter_async_context(gate)}
             except Overloaded as refused:
                 await _refuse(send, refused.retry_after)
                 return

@@ -23,7 +23,7 @@ from heijunka.worker.crash import Death, Reason
 from heijunka.worker.lastwords import last_words
 from heijunka.worker.launcher import Launcher
 from heijunka.worker.link import Died, Fork, Forked, Message, Ready, Tell
-from heijunka.worker.marked import LOOK_FOR_MARKS, Told
+from heijunka.worker.marked import LOOK_FOR_NEWS, Told
 from heijunka.worker.pool import LONGEST_PAUSE_AFTER_WORK_S, Place, Worker
 from heijunka.worker.recycling import Waistline
 from heijunka.worker.runtime import RuntimeDir
@@ -199,7 +199,11 @@ class Crew:
             now: by the monotonic clock, in seconds.
         """
         self._told.setdefault(domain, Told()).note(marked, now)
-        self._tell((worker for worker in self._living() if worker.spec.domain == domain), LOOK_FOR_MARKS)
+        self._tell((worker for worker in self._living() if worker.spec.domain == domain), LOOK_FOR_NEWS)
+
+    def look(self) -> None:
+        """Make workers look at what changed in Redis: pauses and cancelled jobs."""
+        self._tell(self._living(), LOOK_FOR_NEWS)
 
     def quiet(self) -> None:
         """Make workers stop pulling. None is started meanwhile."""

@@ -2,10 +2,8 @@
 
 The fetcher keeps the inbox filled with what will be done in about 100 ms. When there is nothing it waits
 on the bell, and looks by itself now and then in case a ring was lost. Nobody knows beforehand that a job is
-long: what waits behind one for a second goes back, for others to run. What was paused since it was pulled goes back,
-too: a pull tells which priorities are, and a worker that has no reason to pull asks every 100 ms as long as it
-holds something unstarted. A pull is not repeated after a lost reply: the worker asks what it holds and takes what it
-did not know of.
+long: what waits behind one for a second goes back, for others to run. A pull is not repeated after a
+lost reply: the worker asks what it holds and takes what it did not know of.
 """
 
 from __future__ import annotations
@@ -39,11 +37,8 @@ HELD_WITHIN_S: Final = 1.0
 STUCK_S: Final = 1.0
 """How long unstarted jobs wait for the first of them to start, until they are given back."""
 
-ASK_S: Final = 0.1
-"""How old what is known of paused priorities may be while there are unstarted jobs."""
-
-SHORTEST_S: Final = 0.001
-"""What is due in less than this is not worth waiting for."""
+PAUSED_S: Final = 0.1
+"""How long a worker leaves the bell alone when all queues are paused: it rings for paused jobs, too."""
 
 
 class Fetcher:
@@ -85,7 +80,7 @@ class Fetcher:
         self._stuck = False
         self._taken = self._started = 0  # how many were pulled, and had been started when one last was
         self._started_at = 0.0
-        self._paused, self._asked_at = "", 0.0
+        self._paused = ""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_spent: Callable[[], None] = lambda: None
         self._thread = essential(self._run, "fetcher")
@@ -122,6 +117,41 @@ class Fetcher:
             if arrived:
                 self._pulling.release()
 
+    @property
+    def left(self) -> int:
+        """How many jobs more it may pull."""
+        return self._left
+
+    def look_for_pauses(self, client: Client) -> None:
+        """Give back what is unstarted of queues that are paused. What is pulled from now on is of none of these.
+
+        Parameters:
+            client: for the calling thread.
+        """
+        try:
+            paused = paused_queues(client.plain("HGET", self._keys.limits, "paused"))
+        except (BrokerError, EnqueueError) as error:
+            log.warning("%s cannot ask which queues are paused: %s", self._spec.id, error)
+            return
+        if paused:
+            with self._pulling:
+                if not self._stopping:
+                    entries = self._inbox.drained()
+                    kept = self._without_paused(entries, paused)
+                    self._inbox.put(kept)
+                    self._left += len(entries) - len(kept)
+                    self._taken -= len(entries) - len(kept)
+                    log.info(
+                        "%s gives back %s of paused queues", self._spec.id, counted(len(entries) - len(kept), "job")
+                    )
+
+    def _without_paused(self, entries: list[Entry], paused: str) -> list[Entry]:
+        """Give back those of paused queues; the others."""
+        for entry in entries:
+            if entry.priority in paused:
+                self._settler.put(entry, commands.release(entry))
+        return [entry for entry in entries if entry.priority not in paused]
+
     def join(self, timeout_s: float) -> None:
         """Wait until the thread has ended, and closed its connections."""
         self._thread.join(timeout_s)
@@ -129,17 +159,14 @@ class Fetcher:
     def _run(self) -> None:
         self._join()
         while not self._stopping:
-            if self._running.wait(ASK_S if len(self._inbox) else None):
-                self._step()
-            else:
-                self._give_back_what_is_paused()
+            self._running.wait()
+            self._step()
         self._channel.close()
         self._waiting.close()
 
     def _step(self) -> None:
         self._inbox.watch()
         self._give_back_what_is_stuck()
-        self._give_back_what_is_paused()
         wanted, free = self._want()
         unstarted = len(self._inbox)
         self._stuck = self._stuck and free <= 0
@@ -152,7 +179,7 @@ class Fetcher:
             return
         room = min(room, self._left)
         if room <= 0 or unstarted > low >= 0:
-            self._inbox.wait_until_low(low, self._until_asked_s() if unstarted else None)
+            self._inbox.wait_until_low(low, STUCK_S if unstarted else None)
             return
         with self._pulling:
             if self._stopping:
@@ -160,8 +187,8 @@ class Fetcher:
             entries = self._pulled(room)
             self._settler.hold(entries)
             self._inbox.put(entries)
-        self._left -= len(entries)
-        self._taken += len(entries)
+            self._left -= len(entries)
+            self._taken += len(entries)
         if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
@@ -170,7 +197,7 @@ class Fetcher:
     def _spent(self, unstarted: int) -> None:
         """The worker has pulled as many jobs as it may, and retires when it has started the last."""
         if unstarted:
-            self._inbox.wait_until_low(0, self._until_asked_s())
+            self._inbox.wait_until_low(0, STUCK_S)
             return
         self.on_spent()
         self._stopping = True
@@ -182,11 +209,9 @@ class Fetcher:
                 return
             self.on_drained()
             self._stopping = True
-        elif len(self._inbox):
-            self._inbox.wait_until_low(-1, self._until_asked_s())
         elif not self._doubtful:
             if len(self._paused) == len(PRIORITIES):
-                self._inbox.wait_until_low(-1, ASK_S)  # the bell rings for paused jobs too, and would keep us pulling
+                self._inbox.wait_until_low(-1, PAUSED_S)
             self._wait_for_bell()
 
     def _pulled(self, count: int) -> list[Entry]:
@@ -194,7 +219,6 @@ class Fetcher:
             if self._doubtful:
                 return self._reconciled()
             alone = not self._settler.held
-            self._asked_at = time.monotonic()
             reply = self._channel.execute(commands.pull(self._keys, self._spec.id, count, alone=alone))
         except (BrokerError, EnqueueError) as error:
             self._doubtful = True
@@ -211,7 +235,12 @@ class Fetcher:
         known = set(self._settler.held)
         reply = self._known(self._channel.execute(commands.held(self._keys, self._spec.id, count=HELD_COUNT)))
         self._doubtful = False
-        return [entry for entry in reply if (entry.source, entry.id) not in known]
+        news = [entry for entry in reply if (entry.source, entry.id) not in known]
+        paused = paused_queues(self._channel.plain("HGET", self._keys.limits, "paused")) if news else ""
+        if paused:  # they were taken before, and so long ago that none of them may start any more
+            self._settler.hold(news)
+            return self._without_paused(news, paused)
+        return news
 
     def _known(self, reply: Pulled | Lost) -> list[Entry]:
         if not isinstance(reply, Lost):
@@ -227,7 +256,6 @@ class Fetcher:
         while self._settler.held and not self._stopping:
             self._inbox.wait_until_low(-1, 0.05)
             self._give_back_what_is_stuck()
-            self._give_back_what_is_paused()
 
     def _give_back_what_is_stuck(self) -> None:
         """Whatever runs is long: let others have the jobs that wait for it. Until a slot is free none are pulled."""
@@ -236,41 +264,17 @@ class Fetcher:
         if unstarted == 0 or started != self._started:
             self._started, self._started_at = started, now
             return
-        if now - self._started_at >= STUCK_S and self._gave_back(lambda _: True):
-            self._stuck = True
-
-    def _until_asked_s(self) -> float:
-        return max(SHORTEST_S, self._asked_at + ASK_S - time.monotonic())
-
-    def _give_back_what_is_paused(self) -> None:
-        """Let go of what was pulled before it was paused."""
-        now = time.monotonic()
-        if not len(self._inbox):
+        if now - self._started_at < STUCK_S:
             return
-        if now - self._asked_at >= ASK_S:
-            try:
-                said = self._channel.plain("HGET", self._keys.limits, "paused", patience=Patience(0))
-            except (BrokerError, EnqueueError) as error:
-                self._troubled(error)
-                return
-            self._paused, self._asked_at = (said or b"").decode(), now
-        if self._paused:
-            self._gave_back(lambda entry: entry.priority in self._paused)
-
-    def _gave_back(self, is_meant: Callable[[Entry], bool]) -> bool:
-        """Give back what is unstarted and meant, in its order; whether the worker is not about to end anyway."""
         with self._pulling:
             if self._stopping:
-                return False
-            unstarted = self._inbox.drained()
-            meant = [entry for entry in unstarted if is_meant(entry)]
-            if len(meant) < len(unstarted):
-                self._inbox.put([entry for entry in unstarted if not is_meant(entry)])
-            for entry in meant:
+                return
+            entries = self._inbox.drained()
+            for entry in entries:
                 self._settler.put(entry, commands.release(entry))
-        self._left += len(meant)
-        self._taken -= len(meant)
-        return True
+            self._left += len(entries)
+            self._taken -= len(entries)
+        self._stuck = True
 
     def _wait_for_bell(self) -> None:
         seconds = self._spec.poll_ms / 1_000
@@ -300,3 +304,8 @@ class Fetcher:
             log.error("%s cannot pull: %s", self._spec.id, error)
         self._troubles += 1
         time.sleep(pause(self._troubles))
+
+
+def paused_queues(field: bytes | None) -> str:
+    """The letters of the priorities that are paused, as the domain's limits have them."""
+    return (field or b"").decode()

@@ -33,10 +33,9 @@ class Follower:
         keys: of the namespace.
         name: of the supervisor.
         told: called with the workers that each pool should have here, by domain, when that changed.
+        called: called when somebody wants the workers to look at what changed.
         away: called when Redis cannot be reached; see `Outage`.
 
-    Attributes:
-        report: what the supervisor has; set it at least as often as it is sent, `REPORT_EVERY_S`.
     """
 
     def __init__(
@@ -46,24 +45,33 @@ class Follower:
         name: str,
         *,
         told: Callable[[Mapping[str, int]], None],
+        called: Callable[[], None],
         away: Callable[[], None] | None = None,
     ) -> None:
         self._channel = client.channel()
         self._waiting = client.blocking(longest_s=REPORT_EVERY_S)
-        self._keys, self._name, self._told = keys, name, told
+        self._keys, self._name, self._told, self._called = keys, name, told, called
         self._outage = Outage("follower", away=away)
         self._wanted: dict[str, int] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
-        self.report: Report | None = None
+        self._report: Report | None = None
+        self._may_tell = threading.Event()
+
+    def note(self, report: Report) -> None:
+        """What the supervisor has; to be said at least as often as it is sent, `REPORT_EVERY_S`."""
+        self._report = report
+        self._may_tell.set()
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell the thread to sign off and to end; it does within `REPORT_EVERY_S`."""
+        """Tell the thread to sign off and to end."""
         self._stopping.set()
+        self._may_tell.set()
+        self._waiting.interrupt()
 
     def join(self, timeout_s: float) -> bool:
         """Wait until the thread has ended; whether it has within `timeout_s`."""
@@ -71,12 +79,17 @@ class Follower:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        bell = self._keys.call(self._name)
+        bell, known = self._keys.call(self._name), False
+        self._may_tell.wait()
         while not self._stopping.is_set():
             try:
                 self._tell()
+                if not known:  # whoever called before did not know of us
+                    known = True
+                    self._called()
                 self._outage.over()
-                self._waiting.plain("BLPOP", bell, f"{REPORT_EVERY_S:.3f}", patience=Patience(0))
+                if self._waiting.plain("BLPOP", bell, f"{REPORT_EVERY_S:.3f}", patience=Patience(0)):
+                    self._called()
             except HeijunkaError as error:
                 if self._stopping.is_set():
                     break
@@ -87,7 +100,7 @@ class Follower:
         self._waiting.close()
 
     def _tell(self) -> None:
-        says = self.report
+        says = self._report
         if says is None:
             return
         targets = self._channel.execute(commands.report(self._keys, self._name, says, ttl=BELIEVED_MS), Patience(0))

@@ -16,8 +16,9 @@ from heijunka.commands import Marks
 from heijunka.keys import DomainKeys
 from heijunka.worker.board import Running
 
-LOOK_FOR_MARKS: Final = signal.SIGURG
-"""What a worker is told when jobs of its domain were marked. One that does not listen yet ignores it."""
+LOOK_FOR_NEWS: Final = signal.SIGURG
+"""What a worker is told when jobs of its domain were marked, or queues paused. One that does not listen yet
+ignores it."""
 
 
 def marked(execute: Callable[[Command[Marks]], Marks], keys: DomainKeys) -> dict[bytes, int]:

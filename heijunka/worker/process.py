@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from queue import Empty, SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from heijunka import commands
 from heijunka.app import Heijunka
@@ -36,7 +36,8 @@ from heijunka.worker.fetcher import Fetcher
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.inline import InlineExecutor
 from heijunka.worker.loop import LoopExecutor
-from heijunka.worker.marked import LOOK_FOR_MARKS, marked
+from heijunka.worker.marked import LOOK_FOR_NEWS, marked
+from heijunka.worker.orders import listen
 from heijunka.worker.runnable import runnables
 from heijunka.worker.settler import Settler
 from heijunka.worker.spec import WorkerSpec
@@ -138,9 +139,7 @@ class WorkerProcess:
     # -- orders ---------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_MARKS):
-            # Not a function of Python's: in that a soft timeout could strike, and the order would be lost.
-            signal.signal(number, cast("Any", self._orders.put))
+        listen(self._orders, (signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT, LOOK_FOR_NEWS))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
         faulthandler.register(signal.SIGTTIN, all_threads=True)
 
@@ -157,8 +156,8 @@ class WorkerProcess:
                 return
             with contextlib.suppress(Empty):
                 order = self._orders.get(timeout=0.02)
-                if order == LOOK_FOR_MARKS:
-                    self._look_for_marks()
+                if order == LOOK_FOR_NEWS:
+                    self._look_for_marks()  # it pulls no more and holds nothing unstarted: pauses are no matter
                 elif order == signal.SIGTERM:
                     deadline = min(deadline, self._grace_over())
 
@@ -166,7 +165,8 @@ class WorkerProcess:
         """Do what is told until it is to end: with a grace (TERM), or whenever what runs has ended (RETIRE)."""
         while True:
             order: int = self._orders.get()
-            if order == LOOK_FOR_MARKS:
+            if order == LOOK_FOR_NEWS:
+                self._fetcher.look_for_pauses(self._client)
                 self._look_for_marks()
             elif order in {signal.SIGTERM, RETIRE}:
                 return order

@@ -15,6 +15,7 @@ import re
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
@@ -113,6 +114,7 @@ class Supervisor:
         self._buried: SimpleQueue[str] = SimpleQueue()
         self._cancelled: SimpleQueue[tuple[str, Mapping[bytes, int]]] = SimpleQueue()
         self._targets: SimpleQueue[Mapping[str, int]] = SimpleQueue()
+        self._called = threading.Event()
         self._report_at = 0.0
         self._coordinator, self._companions = coordinator, list[Companion]()
         self._crew: Crew | None = None
@@ -174,8 +176,11 @@ class Supervisor:
                 crew.adjust(self._targets.get_nowait())
                 self._report_at = 0.0
         crew.tick(now)
-        if now >= self._report_at and not self._order.burst:
-            self._follower.report = self._reported(crew)
+        if self._called.is_set():
+            self._called.clear()
+            crew.look()
+        if now >= self._report_at:
+            self._follower.note(self._reported(crew))
             self._report_at = now + REPORT_EVERY_S / 2
         self._keeper.roster = crew.roster()
         self._set_quiet(crew)
@@ -184,7 +189,7 @@ class Supervisor:
             self._leave(crew, now)
 
     def _reported(self, crew: Crew) -> Report:
-        terms, fixed = self._terms, self._order.processes is not None
+        terms, fixed = self._terms, self._fixed
         pools = {
             domain: msgspec.structs.replace(pool, least=terms.min_workers, most=terms.max_workers, fixed=fixed)
             for domain, pool in crew.pools().items()
@@ -342,17 +347,17 @@ class Supervisor:
         timeout_s = ready.redis_timeout_ms / 1_000
         namespace = NamespaceKeys(ready.namespace)
         following = Client(ready.redis_url, role="follower", timeout_s=timeout_s)
-        told = self._note_targets if self._order.processes is None else lambda _: None
-        self._follower = Follower(following, namespace, self._name, told=told, away=away)
+        self._follower = Follower(
+            following, namespace, self._name, told=self._note_targets, called=self._note_call, away=away
+        )
         self._keeper.start()
         self._promoter.start()
-        if not self._order.burst:
-            self._companions.append(self._follower)
-            if self._coordinator is not None:
-                candidate = self._coordinator(
-                    ready.redis_url, ready.namespace, name=self._name, timeout_s=timeout_s, away=away
-                )
-                self._companions.append(candidate)
+        self._companions.append(self._follower)
+        if self._coordinator is not None and not self._order.burst:
+            candidate = self._coordinator(
+                ready.redis_url, ready.namespace, name=self._name, timeout_s=timeout_s, away=away
+            )
+            self._companions.append(candidate)
         for companion in self._companions:
             companion.start()
         return None
@@ -366,8 +371,18 @@ class Supervisor:
         self._signals.wake()
 
     def _note_targets(self, wanted: Mapping[str, int]) -> None:
-        self._targets.put(wanted)
+        if not self._fixed:
+            self._targets.put(wanted)
+            self._signals.wake()
+
+    def _note_call(self) -> None:
+        self._called.set()
         self._signals.wake()
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether it keeps its number of workers whatever the leader finds right."""
+        return self._order.processes is not None or self._order.burst
 
     def _refused(self, launcher: Launcher, failed: Failed) -> None:
         """A fork server is of no use; with an older one at work we go on."""

@@ -43,7 +43,7 @@ def url_for(server: Server, who: str, *, without: str = "") -> str:
             "on",
             ">secret",
             "resetchannels",
-            "~{shop:*",
+            *(["~{shop:*"] if who == "producers" else ["~{shop:*", "~{shop}*"]),
             "&{shop:*",
             "-@all",
             *(f"+{word}" for word in allowed(who) if word != without),

@@ -1,67 +1,92 @@
-"""`heijunka queue`: queues are listed, paused, resumed and purged from a shell."""
+"""`heijunka queue`: a pause keeps accepting and lets nothing be pulled; a purge cancels what waits."""
 
 from __future__ import annotations
 
-import io
 import json
+from typing import Any
 
 import pytest
 
-from tests.cli.conftest import SHOP, Call
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.keys import domain_keys
+from tests.cli.conftest import SHOP, Call, Start
+from tests.fixtures.waiting import wait_until
 
 
-def test_a_queue_is_paused_and_resumed(call: Call) -> None:
-    paused = call("queue", "pause", SHOP, "low.payment")
+def shown(call: Call, name: str) -> list[tuple[str, int, bool]]:
+    found: list[dict[str, Any]] = json.loads(call("queue", "show", SHOP, name, "--json").out)
+    return [(one["name"], one["waiting"], one["paused"]) for one in found]
+
+
+def test_a_paused_queue_is_not_served_until_it_is_resumed(
+    start: Start, call: Call, client: Client, namespace: str
+) -> None:
+    assert 0 == call("queue", "pause", SHOP, "normal.payment").code
     call("enqueue", SHOP, "note", "hi")
-    found = json.loads(call("queue", "show", SHOP, "payment", "--json").out)
-    resumed = call("queue", "resume", SHOP, "low.payment", "--json")
+    start("worker", SHOP, "-d", "payment", "-n", "1")
+    keys = domain_keys(namespace, "payment")
+    call("enqueue", SHOP, "note", "urgent", "--priority", "high")
+    wait_until(lambda: client.execute(commands.depths(keys)).counted("done", "ack") == 1)
 
-    assert (0, ["low.payment", "0", "0", "paused"]) == (paused.code, paused.out.splitlines()[1].split())
-    assert [("high", False, 0), ("normal", False, 1), ("low", True, 0)] == [
-        (each["priority"], each["paused"], each["waiting"]) for each in found
-    ]
-    assert (0, False) == (resumed.code, json.loads(resumed.out)[0]["paused"])
-
-
-def test_the_list_has_the_queues_of_every_domain(call: Call) -> None:
-    listed = json.loads(call("queue", "list", SHOP, "--json").out)
-    one = call("queue", "list", SHOP, "-d", "payment").out
-
-    assert {"high.payment", "normal.payment", "low.payment"} < {each["name"] for each in listed}
-    assert ["QUEUE", "high.payment", "normal.payment", "low.payment"] == [line.split()[0] for line in one.splitlines()]
+    assert [("normal.payment", 1, True)] == shown(call, "normal.payment")
+    assert 0 == call("queue", "resume", SHOP, "payment").code
+    wait_until(lambda: client.execute(commands.depths(keys)).counted("done", "ack") == 2)
 
 
-def test_a_purge_asks_first(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queues_are_listed_with_what_waits_and_their_state(call: Call) -> None:
     call("enqueue", SHOP, "note", "hi")
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    call("queue", "pause", SHOP, "low.payment")
 
-    refused = call("queue", "purge", SHOP, "normal.payment")
+    lines = call("queue", "list", SHOP).out.splitlines()
 
-    assert (1, True) == (refused.code, refused.err.endswith("aborted\n"))
-    assert "End 1 job waiting in normal.payment?" in refused.err
-    assert 1 == json.loads(call("queue", "show", SHOP, "normal.payment", "--json").out)[0]["waiting"]
+    assert ["QUEUE", "WAITING", "RUNNING", "STATE"] == lines[0].split()
+    assert ["high.payment", "0", "0"] in [line.split() for line in lines]
+    assert ["normal.payment", "1", "0"] in [line.split() for line in lines]
+    assert ["low.payment", "0", "0", "paused"] in [line.split() for line in lines]
 
 
-def test_a_purge_tells_how_many_it_ended(call: Call) -> None:
+def test_a_domains_name_means_all_of_its_queues(call: Call) -> None:
+    call("queue", "pause", SHOP, "payment")
+    call("queue", "resume", SHOP, "normal.payment")
+
+    assert [True, False, True] == [paused for _, _, paused in shown(call, "payment")]
+
+
+def test_a_purge_cancels_what_waits(call: Call, client: Client, namespace: str) -> None:
+    for number in range(3):
+        call("enqueue", SHOP, "note", str(number))
+
+    done = call("queue", "purge", SHOP, "payment", "--yes")
+
+    assert (0, "3 jobs of payment cancelled\n") == (done.code, done.out)
+    depths = client.execute(commands.depths(domain_keys(namespace, "payment")))
+    assert (0, 3) == (depths.load, depths.counted("cancelled"))
+    assert {"queue": "payment", "cancelled": 0} == json.loads(
+        call("queue", "purge", SHOP, "payment", "--yes", "--json").out
+    )
+
+
+def test_a_purge_asks_before(call: Call) -> None:
     call("enqueue", SHOP, "note", "hi")
 
-    first = call("queue", "purge", SHOP, "normal.payment", "--yes")
-    second = call("queue", "purge", SHOP, "payment", "-y", "--json")
+    done = call("queue", "purge", SHOP, "payment")
 
-    assert (0, "purged 1\n") == (first.code, first.err)
-    assert (0, {"queue": "payment", "purged": 0}) == (second.code, json.loads(second.out))
+    assert 0 != done.code
+    assert "Cancel 1 job of payment?" in done.err
+    assert [("normal.payment", 1, False)] == shown(call, "normal.payment")
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("pause", SHOP, "paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
+        (("pause", SHOP, "High Payment"), "'High Payment' is no queue"),
         (("pause", SHOP, "high.paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
         (("list", SHOP, "-d", "paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
-        (("pause", "High payment"), "domain 'High payment' is not a valid name"),
-        (("pause",), "one queue is to be named"),
         (("list",), "no domain is named"),
         (("puase", "payment"), "did you mean 'pause'?"),
+        (("pause",), "one queue is to be named"),
+        (("show", SHOP, "payment", "more"), "one queue is to be named"),
     ],
 )
 def test_a_mistake_is_told(call: Call, words: tuple[str, ...], says: str) -> None:

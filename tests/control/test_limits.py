@@ -55,6 +55,18 @@ def test_a_declared_domain_is_bounded_from_its_first_job_on(app: Heijunka) -> No
     assert {"admitted_n": 3, "soft_n": 1, "refused_hard_n": 1} == bounds.counters
 
 
+def test_what_is_shown_counts_leases_too(app: Heijunka) -> None:
+    app.domain("payment", hard_limit=1, reserved=0.0)
+    with app.admit("payment"):
+        assert 1 == app.control.limits.show("payment").load
+    with app.admit("payment", priority="high"), pytest.raises(Overloaded), app.admit("payment"):
+        pytest.fail("it was let in")
+
+    bounds = app.control.limits.show("payment")
+    assert 0 == bounds.load
+    assert {"granted_n": 1, "granted_h": 1, "released_n": 1, "released_h": 1, "refused_hard_n": 1} == bounds.counters
+
+
 def test_a_live_change_stands_until_it_is_reset(app: Heijunka) -> None:
     limits = app.control.limits
     limits.declare("payment", declared(hard_limit=1_200), now_ms=NOW)

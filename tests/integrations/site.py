@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from heijunka.app import Lease
-from heijunka.integrations.asgi import ADMISSION, ASGIApp, Receive, Scope, Send
+from heijunka.integrations.asgi import LEASE, ASGIApp, Receive, Scope, Send
 from tests.fixtures.waiting import wait_until
 
 
@@ -37,7 +37,7 @@ class Site:
             await self._live(receive, send)
             return
         path = scope["path"]
-        self.admitted.append(scope.get(ADMISSION))
+        self.admitted.append(scope.get(LEASE))
         try:
             await self._answer(path, receive, send)
         finally:

@@ -77,6 +77,7 @@ CALLS: list[Command[Any]] = [
     commands.target(SHARED, "host", 1, "payment", commands.Target(2), calls=["host", "other"]),
     commands.fleet(SHARED),
     commands.oldest(KEYS),
+    commands.call(SHARED, ["host", "other"]),
 ]
 SESSION = KEYS.sessions + "caller"
 

@@ -25,6 +25,16 @@ async def send(to: str) -> int:
 def bare() -> None: ...
 
 
+@app.admitted("payment", priority="high")
+def refund(order: UUID) -> str:
+    return str(order)
+
+
+@app.admitted("payment")
+async def arefund(order: UUID) -> str:
+    return str(order)
+
+
 def right(order: UUID, amount: Decimal) -> None:
     assert_type(charge.enqueue(order, amount), Job[str])
     assert_type(charge.enqueue(order, amount=amount).result(timeout=5), str)
@@ -33,12 +43,18 @@ def right(order: UUID, amount: Decimal) -> None:
     assert_type(send.enqueue("ada"), Job[int])
     assert_type(charge.enqueue_many([(order, amount)]), list[Job[str]])
     assert_type(bare.enqueue(), Job[None])
+    assert_type(refund(order), str)
+    with app.admit("payment") as lease:
+        assert_type(lease.token, str)
 
 
 async def right_too(order: UUID, amount: Decimal) -> None:
     assert_type(await charge.aenqueue(order, amount), Job[str])
     assert_type(await send("ada"), int)
     assert_type(await (await send.aenqueue("ada")).aresult(), int)
+    assert_type(await arefund(order), str)
+    async with app.admit("payment") as lease:
+        assert_type(lease.pressure, float)
 
 
 def wrong(order: UUID, amount: Decimal) -> None:
@@ -46,4 +62,6 @@ def wrong(order: UUID, amount: Decimal) -> None:
     charge.enqueue(amount, order)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     charge.enqueue(order, amount, colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     charge.options(priority="urgent")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refund("A1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    app.admit("payment", priority="urgent")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     send.enqueue(to=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

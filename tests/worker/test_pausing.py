@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from heijunka import Heijunka, commands
-from heijunka.broker.client import Client
 from heijunka.keys import PRIORITIES
 from heijunka.worker import fetcher
+from heijunka.worker.fetcher import NO_BOUND
 from tests.fixtures.domain import Domain
 from tests.fixtures.waiting import wait_until
 from tests.worker.hands import Hands
@@ -51,10 +51,10 @@ def test_what_is_unstarted_goes_back_in_order_and_uncharged_and_the_rest_stays(
     assert running is not None
 
     app.control.queues.pause("normal.payment")
+    hands.fetcher.look_for_pauses(hands.client)
 
     wait_until(lambda: waiting(payment, "normal") == 3)
-    wait_until(lambda: len(hands.inbox) == 3)
-    assert 4 == len(hands.settler.held)
+    assert (3, 4) == (len(hands.inbox), len(hands.settler.held))
     hands.settler.put(running, commands.ack(running))
     hands.finish()
     assert [payment.blob(job) for job in low] == hands.done
@@ -65,7 +65,19 @@ def test_what_is_unstarted_goes_back_in_order_and_uncharged_and_the_rest_stays(
     assert [payment.blob(job) for job in normal[1:]] == hands.done[3:]
 
 
-def test_a_worker_that_waits_for_the_bell_is_woken_by_a_resume(app: Heijunka, payment: Domain, hands: Hands) -> None:
+def test_what_goes_back_is_not_counted_among_the_jobs_that_a_worker_may_run(
+    app: Heijunka, payment: Domain, hands: Hands
+) -> None:
+    payment.accept(4)
+    wait_until(lambda: len(hands.inbox) == 4)
+    app.control.queues.pause("payment")
+
+    hands.fetcher.look_for_pauses(hands.client)
+
+    assert (0, NO_BOUND) == (len(hands.inbox), hands.fetcher.left)
+
+
+def test_an_idle_worker_of_a_paused_domain_is_woken_by_a_resume(app: Heijunka, payment: Domain, hands: Hands) -> None:
     app.control.queues.pause("payment")
     jobs = [job for priority in PRIORITIES for job in payment.accept(1, priority=priority)]
     assert 0 == len(hands.inbox)
@@ -75,33 +87,3 @@ def test_a_worker_that_waits_for_the_bell_is_woken_by_a_resume(app: Heijunka, pa
     wait_until(lambda: len(hands.inbox) == 3)
     hands.finish()
     assert [payment.blob(job) for job in jobs] == hands.done
-
-
-def test_a_worker_that_is_quiet_gives_back_too(app: Heijunka, payment: Domain, hands: Hands) -> None:
-    payment.accept(2)
-    wait_until(lambda: len(hands.inbox) == 2)
-    hands.fetcher.quiet()
-
-    app.control.queues.pause("payment")
-
-    wait_until(lambda: waiting(payment, "normal") == 2)
-    assert 0 == len(hands.inbox)
-
-
-def test_without_a_pause_a_worker_gives_nothing_back(redis_url: str, payment: Domain, hands: Hands) -> None:
-    """It asks again and again meanwhile: what it asks is counted by Redis."""
-    payment.accept(2)
-    wait_until(lambda: len(hands.inbox) == 2)
-
-    asked = asks(redis_url)
-    wait_until(lambda: asks(redis_url) >= asked + 3)
-
-    assert (2, 0) == (len(hands.inbox), waiting(payment, "normal"))
-
-
-def asks(url: str) -> int:
-    """How often HGET was called, on the whole server."""
-    with Client(url) as client:
-        said: bytes = client.plain("INFO", "commandstats")
-    line = next((line for line in said.decode().splitlines() if line.startswith("cmdstat_hget:")), "calls=0,")
-    return int(line.partition("calls=")[2].partition(",")[0])

@@ -213,7 +213,7 @@ def test_a_key_of_another_type_leaves_everything_as_it_was(
     before = snapshot(redis, keys)
 
     with pytest.raises(Exception, match="type"):
-        client.execute(commands.grant(keys, "na", ttl_ms=TTL, now=NOW))
+        client.execute(commands.grant(keys, "na", ttl_ms=TTL, waits_ms=1, now=NOW))
 
     assert before == snapshot(redis, keys)
 

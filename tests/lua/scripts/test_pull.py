@@ -336,3 +336,24 @@ def test_a_group_by_another_name_is_nobodys(client: Executor, redis: Driver, key
 
     assert [job] == pulled(client.execute(commands.pull(keys, "w1", 10, alone=True)))
     assert 1 == redis.xpending(keys.ready[1], GROUP)["pending"]
+
+
+# -- pauses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paused", "taken"), [("", "hhnnll"), ("h", "nnll"), ("n", "hhll"), ("l", "hhnn"), ("hl", "nn"), ("hln", "")]
+)
+def test_nothing_is_taken_from_paused_queues(
+    client: Executor, redis: Driver, seed: Seed, *, keys: DomainKeys, paused: str, taken: str
+) -> None:
+    seed.worker("w1")
+    for source in (LOW, RETURNED_LOW, NORMAL, RETURNED_NORMAL, HIGH, RETURNED_HIGH):
+        seed.waiting(source, sample())
+    if paused:
+        redis.hset(keys.limits, "paused", paused)
+
+    reply = client.execute(commands.pull(keys, "w1", 10, alone=True))
+
+    assert isinstance(reply, Pulled)
+    assert taken == "".join(entry.priority for entry in reply.entries)
