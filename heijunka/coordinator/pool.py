@@ -41,6 +41,8 @@ class Pool:
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
         wanted = before.workers if before else workers
+        if "draining" in depths.limits and not depths.load and not depths.scheduled:
+            return self._target(fleet, 0, "it is drained, and nothing is left", 0.0, "idle")
         if len(paused) == len(PRIORITIES):
             return self._target(fleet, wanted, "its queues are paused", 0.0, before.health if before else "")
         flow = self._memory.look(fleet.now_ms, depths, reports)
