@@ -50,7 +50,6 @@ end
 local into, later, streams, moment = aimed(ARGV, 5, ready, now)
 local ringing, delayed = next(streams) and silent(bell), next(later)
 local waking = delayed and silent(wake)
-sound('XLEN', streams)
 if delayed then
   sound('ZCARD', { scheduled })
 end
@@ -66,6 +65,7 @@ if rule then
     load_of(ready.h, ready.n, ready.l, back_high, back_normal, back_low, suspects, leases, stats, time)
   answer, out = admit(rule, total, rest, ARGV, 5, later, keys, time, partial, waits)
 else
+  sound('XLEN', streams)
   redis.call('HINCRBY', stats, 'enqueued', (#ARGV - 4) / 2) -- fails by itself on a foreign type
 end
 

@@ -65,6 +65,9 @@ class Overtaken(msgspec.Struct, frozen=True):
     """A later call of the same caller was done before: this copy did nothing."""
 
 
+TAKEN: Final = 5
+"""Words of the reply to a call whose jobs were all taken."""
+
 NONE: Final = "-"
 """How a rule spells a limit that is not there."""
 
@@ -139,6 +142,8 @@ def _read(reply: Reply) -> Accepted | Refused | Overtaken:
         case b"accepted":
             return Accepted(reply[1])
         case b"admitted":
+            if len(reply) == TAKEN:
+                return Accepted(int(reply[1]), _gauge(reply))
             refused = tuple((int(place) - 1, why.decode()) for place, why in zip(reply[5::2], reply[6::2], strict=True))
             return Accepted(int(reply[1]), _gauge(reply), refused)
         case b"refused":
@@ -148,4 +153,5 @@ def _read(reply: Reply) -> Accepted | Refused | Overtaken:
 
 
 def _gauge(reply: Reply) -> Gauge:
-    return gauge_of(int(reply[2]), reply[3].decode(), float(reply[4]))
+    pace = reply[4]
+    return gauge_of(int(reply[2]), reply[3].decode(), -1.0 if pace == b"-1" else float(pace))
