@@ -68,12 +68,14 @@ def list_(
         if not names:
             raise Usage("no domain is named", hint="write --domain NAME, or the application's path")
         found = [opened.control.limits.show(name) for name in names]
+        declared = set(opened.declarations)
     if as_json:
         click.echo(json_text([facts(bounds) for bounds in found]))
         return
     click.echo(f"{'DOMAIN':<20} {'LOAD':>9} {'SOFT':>9} {'HARD':>9} {'RESERVED':>8} {'PRESSURE':>8}  FROM")
     for bounds in found:
-        click.echo(_line(bounds))
+        waits = bounds.declared is None and bounds.domain in declared
+        click.echo(_line(bounds) + (" until the first job: declared, and not told yet" if waits else ""))
 
 
 @limits.command
@@ -103,6 +105,7 @@ def set_(which: Which, *, soft: str | None, hard: str | None, reserved: str | No
     }
     if not given:
         raise Usage("nothing is changed", hint="write --soft, --hard or --reserved")
+    _declare_first(which)
     _tell(which.app.control.limits.set(which.domain, **given), as_json=as_json)
 
 
@@ -112,6 +115,13 @@ def set_(which: Which, *, soft: str | None, hard: str | None, reserved: str | No
 def reset(which: Which, *, as_json: bool) -> None:
     """Go back to the limits that are declared, or to none."""
     _tell(which.app.control.limits.reset(which.domain), as_json=as_json)
+
+
+def _declare_first(which: Which) -> None:
+    """A live change goes on top of the first declaration; without it, that would come later and replace the change."""
+    limits, declaration = which.app.control.limits, which.app.declarations.get(which.domain)
+    if declaration is not None and limits.show(which.domain).declared is None:
+        limits.declare(which.domain, declaration, now_ms=which.app.server_ms())
 
 
 def facts(bounds: Bounds) -> dict[str, Any]:

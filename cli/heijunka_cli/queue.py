@@ -9,7 +9,7 @@ import click
 
 from heijunka.counted import counted
 from heijunka_cli import opening
-from heijunka_cli.ending import Usage
+from heijunka_cli.ending import Usage, did_you_mean
 from heijunka_cli.limits import domains_of, json_option, known
 
 if TYPE_CHECKING:
@@ -29,8 +29,13 @@ def queue() -> None:
 
 def _named(app: Heijunka, name: str) -> str:
     from heijunka.control.queues import split_name
+    from heijunka.keys import PRIORITIES
 
-    known(app, split_name(name)[0])
+    domain, domains = split_name(name)[0], domains_of(app)
+    if "." in name and domain not in domains and name.partition(".")[2] in domains:
+        hint = did_you_mean(name, [f"{priority}.{each}" for each in domains for priority in PRIORITIES])
+        raise Usage(f"{name.partition('.')[0]!r} is no priority", hint=hint)
+    known(app, domain)
     return name
 
 

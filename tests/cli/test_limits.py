@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -32,6 +33,24 @@ def test_a_reset_takes_a_change_back(call: Call) -> None:
     done = call("limits", "reset", SHOP, "payment", "--json")
 
     assert (0, False) == (done.code, json.loads(done.out)["bounded"])
+
+
+def test_a_change_before_the_first_job_stands_when_the_declaration_comes(
+    call: Call, app_file: Callable[[str], str]
+) -> None:
+    """Looking tells Redis nothing: whoever looks may have an older version of the application."""
+    path = app_file(
+        'app.domain("payment", hard_limit=100)\n@app.task(domain="payment")\ndef note(text: str) -> None: ...'
+    )
+    before = call("limits", "list", path).out
+
+    changed = json.loads(call("limits", "set", path, "payment", "--soft", "7", "--json").out)
+    assert 0 == call("enqueue", path, "note", "hi").code
+
+    assert before.rstrip().endswith("unbounded until the first job: declared, and not told yet")
+    shown = json.loads(call("limits", "show", path, "payment", "--json").out)
+    assert (7, 100) == (changed["soft_limit"], changed["hard_limit"]) == (shown["soft_limit"], shown["hard_limit"])
+    assert {"soft": "live", "hard": "app.domain", "reserved": "default"} == shown["origins"]
 
 
 def test_the_list_has_every_domain_and_says_which_are_unbounded(call: Call) -> None:

@@ -83,6 +83,7 @@ def test_a_purge_asks_before(call: Call) -> None:
         (("pause", SHOP, "High Payment"), "'High Payment' is no queue"),
         (("pause", SHOP, "high.paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
         (("list", SHOP, "-d", "paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
+        (("pause", SHOP, "hihg.payment"), "'hihg' is no priority\nhint: did you mean 'high.payment'?"),
         (("list",), "no domain is named"),
         (("puase", "payment"), "did you mean 'pause'?"),
         (("pause",), "one queue is to be named"),
