@@ -141,9 +141,9 @@ class Fetcher:
                     self._inbox.put(kept)
                     self._left += len(entries) - len(kept)
                     self._taken -= len(entries) - len(kept)
-                    log.info(
-                        "%s gives back %s of paused queues", self._spec.id, counted(len(entries) - len(kept), "job")
-                    )
+                    if len(kept) < len(entries):
+                        back = counted(len(entries) - len(kept), "job")
+                        log.info("%s gives back %s of paused queues", self._spec.id, back)
 
     def _without_paused(self, entries: list[Entry], paused: str) -> list[Entry]:
         """Give back those of paused queues; the others."""
