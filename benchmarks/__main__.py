@@ -18,6 +18,7 @@ from benchmarks.site import Site, site
 MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
     "single": producing.single,
     "bulk": producing.bulk,
+    "limits": admitting.limits,
     "leases": admitting.leases,
     "memory": producing.memory,
     "latency": latency.idle,

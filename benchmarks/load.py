@@ -13,6 +13,11 @@ app = Heijunka("bench")
 def noop(number: int) -> None: ...
 
 
+@app.task(domain="bounded", keep_result=None)
+def bounded(number: int) -> None:
+    """As `noop`; the benchmark of limits bounds its domain."""
+
+
 @app.task(domain="kept")
 def kept(number: int) -> int:
     return number
