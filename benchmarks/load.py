@@ -13,11 +13,6 @@ app = Heijunka("bench")
 def noop(number: int) -> None: ...
 
 
-@app.task(domain="bounded", keep_result=None)
-def bounded(number: int) -> None:
-    """As `noop`; the benchmark of limits bounds its domain."""
-
-
 @app.task(domain="kept")
 def kept(number: int) -> int:
     return number

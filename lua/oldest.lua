@@ -5,13 +5,13 @@
 -- Cost    O(sources)
 -- Flags   no-writes
 
--- @include unpulled
+-- @include unseen
 
 local sources = { unpack(KEYS, 1, 7) }
 
 local moments = {}
 for _, stream in ipairs(sources) do
-  local first = unpulled(stream, 1)[1]
+  local first = unseen(stream, 1)[1]
   if first then
     moments[#moments + 1] = tonumber(first[1]:match('^%d+'))
   end

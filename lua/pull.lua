@@ -1,35 +1,35 @@
 -- pull: take the next jobs of a domain, higher priorities first, and remember who holds them.
 -- A suspect (a job whose worker died while running it) is only given to a worker that is alone with it;
 -- the others are told that one waits, by an empty list of source 1. Jobs that were cancelled while somebody held
--- them come with a field m: they are to be ended, not run. Nothing is taken from paused queues, and no suspect while
--- one of the domain is.
+-- them come with a field m: they are to be ended, not run. Of a paused priority nothing is taken; who pulls is told.
 --
 -- KEYS[1] workers    zset    worker ids by lease expiry (ms)
 -- KEYS[2] bell       list    wakes one idle worker
--- KEYS[3] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
--- KEYS[4] suspects   stream  jobs that were running when their worker died
--- KEYS[5] limits     hash    what bounds the domain, and which queues are paused
+-- KEYS[3] limits     hash    what bounds the domain, and its paused priorities
+-- KEYS[4] cancels    zset    ids of marked jobs by when they were marked (ms), no two alike
+-- KEYS[5] suspects   stream  jobs that were running when their worker died
 -- KEYS[6..11] sources stream the other streams in pull order
 -- ARGV[1] worker     str
 -- ARGV[2] count      int     jobs at most
 -- ARGV[3] alone      flag    1 when the worker holds nothing
--- Returns {"jobs", entries...} | {"empty"} | {"lost"}
+-- Returns {"jobs", entries...} | {"empty"} | {"paused", letters, entries...} | {"lost"}
 -- Cost    O(count + sources)
 -- Flags   allow-oom
 
 -- @include group
 -- @include marks
+-- @include pausing
 -- @include ring
 
-local workers, bell, cancels, suspects, limits = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local workers, bell, limits, cancels, suspects = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local sources = { unpack(KEYS, 6, 11) }
 local worker, count, alone = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local LETTERS = { 'h', 'h', 'n', 'n', 'l', 'l' } -- by source
 
 local quiet = silent(bell)
 if not redis.call('ZSCORE', workers, worker) then
   return { 'lost' }
 end
-local paused = redis.call('HGET', limits, 'paused') or ''
 
 local function read(stream, most)
   local got = redis.pcall('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', most, 'STREAMS', stream, '>')
@@ -42,44 +42,48 @@ local function read(stream, most)
   return got
 end
 
-local function suspect()
-  return alone and paused == '' and read(suspects, 1)
+local function wake_another()
+  if quiet then
+    strike(bell)
+  end
 end
 
-local function taken(place, stream, most)
-  return not string.find(paused, string.sub('hhnnll', place, place), 1, true) and read(stream, most)
+local paused = redis.call('HGET', limits, 'paused')
+local reply, left = paused and { 'paused', paused } or { 'jobs' }, count
+
+local function add(source, entries)
+  reply[#reply + 1], reply[#reply + 2] = source, entries
 end
 
-local function waits(stream)
-  local length = paused == '' and redis.call('XLEN', stream) or 0
-  local held = length > 0 and redis.pcall('XPENDING', stream, GROUP)
-  return held and (held.err or length > held[1])
+local function suspected()
+  if paused and not turned(suspects, paused) then
+    return nil
+  elseif alone then
+    return read(suspects, 1)
+  elseif waits(suspects) then
+    add(1, {})
+  end
 end
 
-local reply, left = { 'jobs' }, count
-local got = suspect()
+local got = suspected()
 if got and got.err then
   return got
 elseif got then
-  strike_if(quiet, bell) -- what else waits is for others
-  return { 'jobs', 1, got[1][2] }
-elseif not alone and waits(suspects) then
-  reply = { 'jobs', 1, {} }
+  wake_another() -- what else waits is for others
+  add(1, got[1][2])
+  return reply
 end
 for place, stream in ipairs(sources) do
-  got = taken(place, stream, left)
-  if got and got.err then
-    if left == count then
-      return got
-    end
-  elseif got then
-    reply[#reply + 1] = place + 1
-    reply[#reply + 1] = got[1][2]
+  got = not is_among(paused, LETTERS[place]) and read(stream, left)
+  if got and not got.err then
+    add(place + 1, got[1][2])
     left = left - #got[1][2]
     if left <= 0 then
-      strike_if(quiet, bell)
+      wake_another()
       break
     end
+  elseif got and left == count then
+    return got
   end
 end
 return #reply > 1 and reply or { 'empty' }

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from heijunka.counted import counted
 from heijunka_cli.ending import Code
 from heijunka_cli.limits import Which, facts, json_option, of_domain
 
@@ -22,7 +23,8 @@ def drain(context: click.Context, which: Which, *, timeout: str | None, as_json:
     """Let a domain take no jobs, and finish what it has.
 
     Enqueueing into it raises Draining from now on. With --timeout it is waited for until nothing is ready or running;
-    jobs that wait for their time, retries among them, are not waited for.
+    jobs that wait for their time, retries among them, are not waited for. A pool that the leader sizes stops when
+    none of these are left either, and starts again when the domain is undrained.
 
     Exit code 75: jobs are left when the time is over.
     """
@@ -38,5 +40,8 @@ def drain(context: click.Context, which: Which, *, timeout: str | None, as_json:
     if as_json:
         click.echo(json_text(facts(bounds)))
     else:
-        click.echo(f"{which.domain} takes no jobs; {bounds.load:,} are left", err=True)
+        click.echo(f"{which.domain} takes no jobs, and has {counted(bounds.load, 'job')} left", err=True)
+        held_back = [one.name for one in which.app.control.queues.show(which.domain) if one.paused and one.waiting]
+        if held_back:
+            click.echo(f"hint: {', '.join(held_back)} is paused: heijunka queue resume", err=True)
     context.exit(Code.UNFINISHED if bounds.load and timeout is not None else Code.OK)

@@ -64,7 +64,7 @@ def list_(
     from heijunka_cli.safe_text import json_text
 
     with opening.application(app, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as opened:
-        names = domain or _domains(opened)
+        names = tuple(known(opened, name) for name in domain) or domains_of(opened)
         if not names:
             raise Usage("no domain is named", hint="write --domain NAME, or the application's path")
         found = [opened.control.limits.show(name) for name in names]
@@ -176,7 +176,8 @@ def _number(name: str, text: str) -> Any:
         return text  # refused with the range
 
 
-def _domains(app: Heijunka) -> tuple[str, ...]:
+def domains_of(app: Heijunka) -> tuple[str, ...]:
+    """The domains that it has tasks or limits of."""
     return tuple(dict.fromkeys((*app.domains, *app.declarations)))
 
 
@@ -186,7 +187,7 @@ def known(app: Heijunka, domain: str) -> str:
     Raises:
         Usage: it declares others.
     """
-    domains = _domains(app)
+    domains = domains_of(app)
     if domains and domain not in domains:
         hint = did_you_mean(domain, domains) or f"its domains are {', '.join(domains)}"
         raise Usage(f"{app.name} has no domain {domain!r}", hint=hint)

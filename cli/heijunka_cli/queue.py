@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heijunka.counted import counted
 from heijunka_cli import opening
 from heijunka_cli.ending import Usage
-from heijunka_cli.limits import json_option, known
+from heijunka_cli.limits import domains_of, json_option, known
 
 if TYPE_CHECKING:
     from heijunka.app import Heijunka
@@ -49,19 +50,25 @@ def _tell(queues: Sequence[Queue], *, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(msgspec.to_builtins(list(queues))))
         return
-    click.echo(f"{'QUEUE':<32} {'WAITING':>9}  STATE")
+    click.echo(f"{'QUEUE':<32} {'WAITING':>11} {'RUNNING':>9}  STATE")
     for one in queues:
-        click.echo(f"{one.name:<32} {one.waiting:>9,}  {'paused' if one.paused else ''}".rstrip())
+        click.echo(f"{one.name:<32} {one.waiting:>11,} {one.running:>9,}  {'paused' if one.paused else ''}".rstrip())
 
 
 @queue.command("list")
 @click.argument("app", required=False)
+@click.option("-d", "--domain", multiple=True, metavar="NAME", help="Only this domain; may be repeated.")
 @json_option
 @opening.redis_flags
-def list_(*, app: str | None, as_json: bool, redis_url: str | None, namespace: str | None) -> None:
+def list_(
+    *, app: str | None, domain: tuple[str, ...], as_json: bool, redis_url: str | None, namespace: str | None
+) -> None:
     """List the queues of an application's domains."""
     with opening.application(app, opening.overrides_of(redis_url=redis_url, namespace=namespace)) as opened:
-        _tell(list(opened.control.queues), as_json=as_json)
+        names = tuple(known(opened, name) for name in domain) or domains_of(opened)
+        if not names:
+            raise Usage("no domain is named", hint="write --domain NAME, or the application's path")
+        _tell([one for name in names for one in opened.control.queues.show(name)], as_json=as_json)
 
 
 @queue.command
@@ -124,6 +131,7 @@ def purge(
         queues = app.control.queues
         waiting = sum(one.waiting for one in queues.show(_named(app, name)))
         if not yes:
-            click.confirm(f"Cancel {waiting:,} jobs of {name}?", abort=True, err=True)
-        swept = queues.purge(name)
-    click.echo(json_text({"queue": name, "cancelled": swept}) if as_json else f"{swept:,} jobs of {name} cancelled")
+            click.confirm(f"Cancel {counted(waiting, 'job')} of {name}?", abort=True, err=True)
+        ended = queues.purge(name)
+    told = f"{counted(ended, 'job')} of {name} cancelled"
+    click.echo(json_text({"queue": name, "cancelled": ended}) if as_json else told)

@@ -23,16 +23,17 @@ from heijunka.commands.fleet import (
 from heijunka.commands.grant import Ended, Granted, give_back, grant, weigh
 from heijunka.commands.inspect import Absent, Depths, Found, More, depths, seek, seek_scheduled
 from heijunka.commands.lease import Joined, Leaving, Renewed, join, lapsed, leave, renew
+from heijunka.commands.pause import Emptied, empty, pause
 from heijunka.commands.promote import Promoted, promote
 from heijunka.commands.pull import Entry, Lost, Pulled, held, pull
 from heijunka.commands.recover import Recovered, recover
 from heijunka.commands.settle import Settled, ack, cancelled, dead, done, dropped, release, retry, settle, snooze
-from heijunka.commands.sweep import Swept, sweep
 
 __all__ = [
     "Absent",
     "Accepted",
     "Depths",
+    "Emptied",
     "Ended",
     "Entry",
     "Explained",
@@ -57,7 +58,6 @@ __all__ = [
     "Report",
     "Settled",
     "Spot",
-    "Swept",
     "Target",
     "ack",
     "call",
@@ -67,6 +67,7 @@ __all__ = [
     "depths",
     "done",
     "dropped",
+    "empty",
     "enqueue",
     "fleet",
     "give_back",
@@ -79,6 +80,7 @@ __all__ = [
     "marks",
     "oldest",
     "order",
+    "pause",
     "promote",
     "pull",
     "recover",
@@ -91,7 +93,6 @@ __all__ = [
     "seek_scheduled",
     "settle",
     "snooze",
-    "sweep",
     "target",
     "weigh",
     "withdraw",

@@ -31,6 +31,7 @@ class Depths(msgspec.Struct, frozen=True):
             dead + buried = revived + purged + dead letters.
         leases: admission leases that are held.
         limits: the fields of what bounds the domain, as `heijunka.control.limits` reads them.
+        held: jobs held by workers, by priority; suspects not included.
     """
 
     ready: dict[Priority, int]
@@ -43,6 +44,12 @@ class Depths(msgspec.Struct, frozen=True):
     counters: dict[str, int]
     leases: int = 0
     limits: dict[str, str] = {}
+    held: dict[Priority, int] = {}
+
+    @property
+    def paused(self) -> tuple[Priority, ...]:
+        """The priorities that nothing is pulled of."""
+        return tuple(priority for priority in PRIORITIES if priority[0] in self.limits.get("paused", ""))
 
     def counted(self, *names: str) -> int:
         """The sum of some counters; 0 for those that never counted."""
@@ -110,9 +117,11 @@ def _depths(reply: Reply) -> Depths:
     if admitted:  # bounded domains count them by priority instead
         counters["enqueued"] = counters.get("enqueued", 0) + admitted
     ready = dict.fromkeys(PRIORITIES, 0)
-    for priority, length, held in zip(SOURCE_PRIORITY, lengths, pending, strict=True):
+    held = dict.fromkeys(PRIORITIES, 0)
+    for priority, length, pulled in zip(SOURCE_PRIORITY, lengths, pending, strict=True):
         if priority is not None:
-            ready[priority] += length - held
+            ready[priority] += length - pulled
+            held[priority] += pulled
     return Depths(
         ready=ready,
         running=sum(pending),
@@ -124,6 +133,7 @@ def _depths(reply: Reply) -> Depths:
         counters=counters,
         leases=leases,
         limits=_texts(limits),
+        held=held,
     )
 
 

@@ -42,10 +42,12 @@ class Pulled(msgspec.Struct, frozen=True):
     Attributes:
         entries: the jobs, in the order they should start.
         suspects: whether suspects wait for a worker that is alone.
+        paused: letters of the paused priorities, such as "nl"; of these nothing was taken.
     """
 
     entries: list[Entry]
     suspects: bool = False
+    paused: str = ""
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def pull(keys: DomainKeys, worker: str, count: int, *, alone: bool) -> Command[P
     """
     return Command(
         "pull",
-        keys=(keys.workers, keys.bell, keys.cancels, keys.suspects, keys.limits, *keys.sources[1:]),
+        keys=(keys.workers, keys.bell, keys.limits, keys.cancels, *keys.sources),
         args=(worker, count, 1 if alone else 0),
         read=_read,
         repeatable=False,
@@ -75,8 +77,10 @@ def _read(reply: Reply) -> Pulled | Lost:
     if reply[0] == b"lost":
         return Lost()
     entries: list[Entry] = []
-    suspects = False
-    for at in range(1, len(reply), 2):
+    suspects, paused, first = False, "", 1
+    if reply[0] == b"paused":
+        paused, first = reply[1].decode(), 2
+    for at in range(first, len(reply), 2):
         source = reply[at]
         suspects = suspects or (source == SUSPECTS and not reply[at + 1])
         letter = PRIORITY_LETTERS[source]
@@ -88,7 +92,7 @@ def _read(reply: Reply) -> Pulled | Lost:
             else:
                 named = dict(zip(fields[::2], fields[1::2], strict=True))
                 entries.append(_with_more(source, entry_id, named, letter))
-    return Pulled(entries, suspects)
+    return Pulled(entries, suspects, paused)
 
 
 def _with_more(source: int, entry_id: bytes, named: dict[bytes, bytes], letter: str) -> Entry:

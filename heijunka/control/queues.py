@@ -2,7 +2,7 @@
 
 A pause keeps accepting, in order. It is a field of the domain's limits, read by every pull in the step that takes
 jobs, so nothing is pulled once it is set; supervisors are called, and their workers give back what they have not
-started.
+started, within 200 ms.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from heijunka import commands, wire
 from heijunka.broker.client import Client
 from heijunka.clock import wall_ms
 from heijunka.commands.cancel import REMEMBER_MS
-from heijunka.commands.limit import limit
-from heijunka.errors import InvalidName, InvalidOption
-from heijunka.keys import PRIORITIES, DomainKeys, NamespaceKeys, Priority, valid_name
+from heijunka.commands.pause import START
+from heijunka.errors import InvalidName, Unconfirmed
+from heijunka.keys import PRIORITIES, SOURCE_PRIORITY, SUSPECTS, DomainKeys, NamespaceKeys, Priority, valid_name
 
-LETTERS: Final = {priority: priority[0] for priority in PRIORITIES}
-TRIES: Final = 50
+PURGED: Final = "its queue was purged before it ran"
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -31,8 +30,9 @@ class Queue(msgspec.Struct, frozen=True):
         name: such as "high.payment".
         domain: of it.
         priority: of it.
-        waiting: jobs that nobody has pulled.
+        waiting: jobs that nobody has pulled; suspects not included.
         paused: whether none of them is pulled.
+        running: jobs that workers have pulled; suspects not included.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Queue(msgspec.Struct, frozen=True):
     priority: Priority
     waiting: int
     paused: bool
+    running: int = 0
 
 
 class QueuesOf:
@@ -53,7 +54,7 @@ class QueuesOf:
 
     Example:
         >>> app.control.queues.pause("low.payment")  # doctest: +SKIP
-        [Queue(name='low.payment', domain='payment', priority='low', waiting=0, paused=True)]
+        [Queue(name='low.payment', domain='payment', priority='low', waiting=0, paused=True, running=0)]
     """
 
     def __init__(
@@ -77,20 +78,23 @@ class QueuesOf:
         """
         domain, priorities = split_name(name)
         depths = self._client.execute(commands.depths(self._keys(domain)))
-        paused = depths.limits.get("paused", "")
-        return [Queue(f"{one}.{domain}", domain, one, depths.ready[one], LETTERS[one] in paused) for one in priorities]
+        return [
+            Queue(f"{one}.{domain}", domain, one, depths.ready[one], one in depths.paused, depths.held[one])
+            for one in priorities
+        ]
 
     def pause(self, name: str) -> list[Queue]:
         """Let no job of a queue be pulled any more; they are accepted as before. See `show` for names.
 
-        When this returns no more jobs are pulled, and what workers hold unstarted goes back, uncharged and in order.
+        When this returns no more jobs are pulled, and what workers hold unstarted goes back, uncharged and in order;
+        none of it is started more than 200 ms later.
 
         Raises:
             InvalidName: no queue can have this name.
             BrokerError: Redis cannot be reached, or answered with an error.
         """
         domain, priorities = split_name(name)
-        self._change(domain, lambda paused: paused | {LETTERS[one] for one in priorities})
+        self._client.execute(commands.pause(self._keys(domain), "pause", _letters(priorities)))
         fleet = self._client.execute(commands.fleet(self._namespace))
         self._client.execute(commands.call(self._namespace, [*fleet.reports]))
         return self.show(name)
@@ -103,8 +107,7 @@ class QueuesOf:
             BrokerError: Redis cannot be reached, or answered with an error.
         """
         domain, priorities = split_name(name)
-        self._change(domain, lambda paused: paused - {LETTERS[one] for one in priorities})
-        self._client.plain("RPUSH", self._keys(domain).bell, "1")  # who wakes for it wakes the next, if there is more
+        self._client.execute(commands.pause(self._keys(domain), "resume", _letters(priorities)))
         return self.show(name)
 
     def purge(self, name: str) -> int:
@@ -112,34 +115,38 @@ class QueuesOf:
 
         Who waits for their results is told that they were cancelled. Scheduled jobs stay, and so does what runs.
 
+        It works in batches: when it is interrupted, what was done is done. What is enqueued meanwhile may stay or go.
+
         Raises:
             InvalidName: no queue can have this name.
+            Unconfirmed: a later call of the same caller overtook a batch.
             BrokerError: Redis cannot be reached, or answered with an error.
         """
         domain, priorities = split_name(name)
-        keys, swept = self._keys(domain), 0
-        failure = wire.Failure(wire.FORMAT, "failed", "cancelled", message="its queue was purged", at_ms=wall_ms())
+        failure = wire.Failure(wire.FORMAT, "failed", "cancelled", message=PURGED, at_ms=wall_ms())
         record = wire.encode_end(failure)
-        for one in priorities:
-            place = PRIORITIES.index(one)
-            for stream in (keys.returned[place], keys.ready[place]):
-                more = True
-                while more:
-                    reply = self._client.execute(commands.sweep(keys, stream, keep_ms=REMEMBER_MS, record=record))
-                    swept, more = swept + reply.jobs, reply.more
-        return swept
+        return sum(
+            self._emptied(self._keys(domain), source, priorities, record)
+            for source, priority in enumerate(SOURCE_PRIORITY, 1)
+            if source == SUSPECTS or priority in priorities
+        )
 
-    def _change(self, domain: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
-        keys = self._keys(domain)
-        for _ in range(TRIES):
-            stored = self._client.execute(commands.depths(keys)).limits
-            before = frozenset(stored.get("paused", ""))
-            wanted = "".join(sorted(change(before)))
-            if wanted == "".join(sorted(before)):
-                return
-            if self._client.execute(limit(keys, int(stored.get("version", 0)), {"paused": wanted})):
-                return
-        raise InvalidOption(f"the limits of {domain} are changed all the time", hint="try again", option="queue")
+    def _emptied(self, keys: DomainKeys, source: int, priorities: tuple[Priority, ...], record: bytes) -> int:
+        ended, start, letters = 0, START, _letters(priorities)
+        while True:
+            step = self._client.execute(
+                commands.empty(keys, source, letters=letters, keep_ms=REMEMBER_MS, record=record, start=start)
+            )
+            if step.overtaken:
+                raise Unconfirmed("a later call of this caller was done before", hint="purge again")
+            ended += step.jobs
+            if step.more is None:
+                return ended
+            start = step.more
+
+
+def _letters(priorities: tuple[Priority, ...]) -> str:
+    return "".join(priority[0] for priority in priorities)
 
 
 def split_name(name: str) -> tuple[str, tuple[Priority, ...]]:

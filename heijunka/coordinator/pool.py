@@ -36,12 +36,13 @@ class Pool:
             oldest_ms: since when the oldest job waits, by Redis's clock.
         """
         reports, before = fleet.pool(self._domain), fleet.targets.get(self._domain)
-        paused = [priority for priority in PRIORITIES if priority[0] in depths.limits.get("paused", "")]
-        waits = sum(waiting for priority, waiting in depths.ready.items() if priority not in paused)
-        backlog = waits + (0 if paused else depths.suspects)
+        paused = depths.paused
+        backlog = sum(waiting for priority, waiting in depths.ready.items() if priority not in paused) + depths.suspects
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
         wanted = before.workers if before else workers
+        if "draining" in depths.limits and not depths.load and not depths.scheduled:
+            return self._target(fleet, 0, "it is drained, and nothing is left", 0.0, "idle")
         if len(paused) == len(PRIORITIES):
             return self._target(fleet, wanted, "its queues are paused", 0.0, before.health if before else "")
         flow = self._memory.look(fleet.now_ms, depths, reports)

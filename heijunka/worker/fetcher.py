@@ -21,7 +21,7 @@ from heijunka.clock import Milliseconds
 from heijunka.commands import Entry, Lost, Pulled
 from heijunka.counted import counted
 from heijunka.errors import BrokerError, EnqueueError
-from heijunka.keys import SUSPECTS, DomainKeys
+from heijunka.keys import PRIORITIES, SUSPECTS, DomainKeys
 from heijunka.worker.fatal import essential
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.settler import Settler
@@ -36,6 +36,9 @@ HELD_WITHIN_S: Final = 1.0
 
 STUCK_S: Final = 1.0
 """How long unstarted jobs wait for the first of them to start, until they are given back."""
+
+PAUSED_S: Final = 0.1
+"""How long a worker leaves the bell alone when all queues are paused: it rings for paused jobs, too."""
 
 
 class Fetcher:
@@ -77,6 +80,7 @@ class Fetcher:
         self._stuck = False
         self._taken = self._started = 0  # how many were pulled, and had been started when one last was
         self._started_at = 0.0
+        self._paused = ""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_spent: Callable[[], None] = lambda: None
         self._thread = essential(self._run, "fetcher")
@@ -113,6 +117,11 @@ class Fetcher:
             if arrived:
                 self._pulling.release()
 
+    @property
+    def left(self) -> int:
+        """How many jobs more it may pull."""
+        return self._left
+
     def look_for_pauses(self, client: Client) -> None:
         """Give back what is unstarted of queues that are paused. What is pulled from now on is of none of these.
 
@@ -130,6 +139,8 @@ class Fetcher:
                     entries = self._inbox.drained()
                     kept = self._without_paused(entries, paused)
                     self._inbox.put(kept)
+                    self._left += len(entries) - len(kept)
+                    self._taken -= len(entries) - len(kept)
                     log.info(
                         "%s gives back %s of paused queues", self._spec.id, counted(len(entries) - len(kept), "job")
                     )
@@ -176,8 +187,8 @@ class Fetcher:
             entries = self._pulled(room)
             self._settler.hold(entries)
             self._inbox.put(entries)
-        self._left -= len(entries)
-        self._taken += len(entries)
+            self._left -= len(entries)
+            self._taken += len(entries)
         if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
@@ -199,6 +210,8 @@ class Fetcher:
             self.on_drained()
             self._stopping = True
         elif not self._doubtful:
+            if len(self._paused) == len(PRIORITIES):
+                self._inbox.wait_until_low(-1, PAUSED_S)
             self._wait_for_bell()
 
     def _pulled(self, count: int) -> list[Entry]:
@@ -214,6 +227,7 @@ class Fetcher:
         self._troubles = 0
         entries = self._known(reply)
         self._yielding = not alone and not isinstance(reply, Lost) and reply.suspects
+        self._paused = "" if isinstance(reply, Lost) else reply.paused
         return entries
 
     def _reconciled(self) -> list[Entry]:
@@ -258,8 +272,8 @@ class Fetcher:
             entries = self._inbox.drained()
             for entry in entries:
                 self._settler.put(entry, commands.release(entry))
-        self._left += len(entries)
-        self._taken -= len(entries)
+            self._left += len(entries)
+            self._taken -= len(entries)
         self._stuck = True
 
     def _wait_for_bell(self) -> None:

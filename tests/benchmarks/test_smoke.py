@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, Point, Scale, alternated, growth, pace, p
 FIGURES = {
     "single": ["enqueue, to redis-py's PING", "aenqueue, 100 callers"],
     "bulk": ["enqueue_many"],
-    "limits": ["enqueue with limits, to without", "enqueue_many with limits, to without"],
+    "limits": ["enqueue with limits on, to off", "enqueue_many with limits on, to off"],
     "leases": ["admit and release, to two PINGs of redis-py"],
     "memory": ["memory of a queued job beyond its arguments"],
     "latency": ["enqueue to start, idle worker, 50% within", "enqueue to start, idle worker, 99% within"],

@@ -43,7 +43,7 @@ def url_for(server: Server, who: str, *, without: str = "") -> str:
             "on",
             ">secret",
             "resetchannels",
-            "~{shop:*",
+            *(["~{shop:*"] if who == "producers" else ["~{shop:*", "~{shop}*"]),
             "&{shop:*",
             "-@all",
             *(f"+{word}" for word in allowed(who) if word != without),
@@ -150,6 +150,28 @@ def test_what_the_page_allows_operators_suffices_to_cancel_and_workers_to_end_wh
                 end = commands.cancelled(entry, running_id, keep_ms=60_000, record=b"cancelled")
                 worker.execute(commands.settle(keys, [end]))
         assert (0, 0) == ((left := worker.execute(commands.depths(keys))).load, left.scheduled)
+
+
+def test_what_the_page_allows_suffices_to_pause_and_purge_queues(fresh_server: Callable[..., Server]) -> None:
+    server, keys = fresh_server(), DomainKeys("shop", "payment")
+    with (
+        Heijunka("shop", redis_url=url_for(server, "operators")) as app,
+        Client(url_for(server, "workers")) as worker,
+        driver(server.url) as looking,
+    ):
+        for letter in "nh":
+            looking.xadd(keys.suspects, {"j": job()[1], "d": 1, "p": letter})
+        worker.execute(commands.enqueue(keys, [where("normal"), job()[1], where("low"), job()[1]]))
+        app.control.queues.pause("normal.payment")
+        worker.plain("HGET", keys.limits, "paused")
+        worker.execute(commands.join(keys, "w1", ttl=Milliseconds(60_000)))
+
+        pulled = worker.execute(commands.pull(keys, "w1", 10, alone=True))
+
+        assert isinstance(pulled, commands.Pulled)
+        assert ["h"] == [entry.priority for entry in pulled.entries]
+        assert 3 == app.control.queues.purge("payment")
+        assert (False,) == tuple(each.paused for each in app.control.queues.resume("normal.payment"))
 
 
 def test_what_the_page_allows_producers_suffices_for_leases(fresh_server: Callable[..., Server]) -> None:

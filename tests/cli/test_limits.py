@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from tests.cli.conftest import SHOP, Call
+from heijunka import commands
+from heijunka.broker.client import Client
+from heijunka.keys import domain_keys
+from tests.cli.conftest import SHOP, Call, Start
 
 
 def test_a_change_takes_effect_for_the_next_job_anywhere(call: Call) -> None:
@@ -85,11 +88,33 @@ def test_a_drained_domain_takes_no_jobs_until_it_is_undrained(call: Call) -> Non
     checks = json.loads(call("doctor", SHOP, "--json").out)["checks"]
     again = call("undrain", SHOP, "payment")
 
-    assert (75, "payment takes no jobs; 1 are left\n") == (left.code, left.err)
+    assert (75, "payment takes no jobs, and has 1 job left\n") == (left.code, left.err)
     assert (2, True) == (refused.code, "is being drained" in refused.err)
     assert "payment: drained, it takes no jobs" in [each["says"] for each in checks if each["check"] == "limits"]
     assert (0, "payment takes jobs\n") == (again.code, again.err)
     assert 0 == call("enqueue", SHOP, "note", "hi").code
+
+
+def test_a_drain_ends_when_everything_is_finished(call: Call, start: Start, client: Client, namespace: str) -> None:
+    call("enqueue", SHOP, "note", "hi")
+    start("worker", SHOP, "-d", "payment", "-n", "1")
+
+    done = call("drain", SHOP, "payment", "--timeout", "1m", "--json")
+
+    assert (0, 0, True) == (done.code, (said := json.loads(done.out))["load"], said["draining"])
+    depths = client.execute(commands.depths(domain_keys(namespace, "payment")))
+    assert (1, 0) == (depths.counted("ack", "done"), depths.load)
+
+
+def test_a_drain_does_not_wait_unless_it_is_told_for_how_long(call: Call) -> None:
+    call("queue", "pause", SHOP, "normal.payment")
+    call("enqueue", SHOP, "note", "hi")
+
+    done = call("drain", SHOP, "payment")
+
+    assert 0 == done.code
+    assert "has 1 job left\nhint: normal.payment is paused: heijunka queue resume\n" in done.err
+    assert 2 == call("drain", SHOP, "payment", "--timeout", "soon").code
 
 
 def test_doctor_says_which_domains_are_unbounded(call: Call) -> None:

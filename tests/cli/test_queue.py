@@ -40,10 +40,10 @@ def test_queues_are_listed_with_what_waits_and_their_state(call: Call) -> None:
 
     lines = call("queue", "list", SHOP).out.splitlines()
 
-    assert ["QUEUE", "WAITING", "STATE"] == lines[0].split()
-    assert ["high.payment", "0"] in [line.split() for line in lines]
-    assert ["normal.payment", "1"] in [line.split() for line in lines]
-    assert ["low.payment", "0", "paused"] in [line.split() for line in lines]
+    assert ["QUEUE", "WAITING", "RUNNING", "STATE"] == lines[0].split()
+    assert ["high.payment", "0", "0"] in [line.split() for line in lines]
+    assert ["normal.payment", "1", "0"] in [line.split() for line in lines]
+    assert ["low.payment", "0", "0", "paused"] in [line.split() for line in lines]
 
 
 def test_a_domains_name_means_all_of_its_queues(call: Call) -> None:
@@ -73,7 +73,7 @@ def test_a_purge_asks_before(call: Call) -> None:
     done = call("queue", "purge", SHOP, "payment")
 
     assert 0 != done.code
-    assert "Cancel 1 jobs of payment?" in done.err
+    assert "Cancel 1 job of payment?" in done.err
     assert [("normal.payment", 1, False)] == shown(call, "normal.payment")
 
 
@@ -81,7 +81,10 @@ def test_a_purge_asks_before(call: Call) -> None:
     ("words", "says"),
     [
         (("pause", SHOP, "High Payment"), "'High Payment' is no queue"),
-        (("pause", SHOP, "high.paymnet"), "has no domain 'paymnet'"),
+        (("pause", SHOP, "high.paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
+        (("list", SHOP, "-d", "paymnet"), "has no domain 'paymnet'\nhint: did you mean 'payment'?"),
+        (("list",), "no domain is named"),
+        (("puase", "payment"), "did you mean 'pause'?"),
         (("pause",), "one queue is to be named"),
         (("show", SHOP, "payment", "more"), "one queue is to be named"),
     ],

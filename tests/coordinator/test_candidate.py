@@ -10,6 +10,7 @@ from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
 from heijunka.commands import Fleet, Order, PoolReport, Report, Target
+from heijunka.control.limits import LimitsOf
 from heijunka.control.pools import PoolsOf
 from heijunka.coordinator import Candidate
 from heijunka.errors import MaxWorkersReached, MinWorkersReached
@@ -207,3 +208,22 @@ def test_health_has_the_last_depths(client: Client, shared: NamespaceKeys, stand
     assert ((0,) * 10, False, 2, 2) == (
         health.queue_depth_samples, health.queue_draining, health.current_workers, health.target_workers,
     )  # fmt: skip
+
+
+def test_the_pool_of_a_drained_domain_stops_when_nothing_is_left_and_starts_when_it_is_undrained(
+    client: Client, redis: Driver, shared: NamespaceKeys, stand: Stand
+) -> None:
+    serve(client, shared, "a", 2)
+    keys = domain_keys(shared.namespace, "payment")
+    limits = LimitsOf(client, lambda _: keys)
+    redis.zadd(keys.scheduled, {b"n" + b"job": 2_000_000_000_000})
+    limits.drain("payment")
+    stand("leader")
+    wait_until(lambda: target(client, shared).workers == 2)
+
+    redis.delete(keys.scheduled)
+
+    wait_until(lambda: target(client, shared).workers == 0)
+    assert "it is drained, and nothing is left" == target(client, shared).reason
+    limits.drain("payment", draining=False)
+    wait_until(lambda: target(client, shared).workers == 2)

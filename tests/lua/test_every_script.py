@@ -18,6 +18,7 @@ from heijunka.clock import Milliseconds
 from heijunka.commands.ends import ends
 from heijunka.commands.letters import Revival, amend, letters, purge, revive, trim
 from heijunka.commands.limit import limit
+from heijunka.commands.pause import empty, pause
 from heijunka.keys import DomainKeys, NamespaceKeys
 from tests.lua import rules
 
@@ -61,6 +62,8 @@ CALLS: list[Command[Any]] = [
     commands.weigh(KEYS),
     ends(KEYS, JOB_ID),
     limit(KEYS, 0, {"soft": "1000", "draining": ""}),
+    pause(KEYS, "pause", "nl"),
+    empty(KEYS, 1, letters="nl", keep_ms=1, record=b"record"),
     amend(KEYS, "1-0", job=b"blob", notes=b"notes"),
     letters(KEYS),
     purge(KEYS, ["1-0", "2-0"]),
@@ -75,7 +78,6 @@ CALLS: list[Command[Any]] = [
     commands.fleet(SHARED),
     commands.oldest(KEYS),
     commands.call(SHARED, ["host", "other"]),
-    commands.sweep(KEYS, KEYS.ready[1], keep_ms=1, record=b"record"),
 ]
 SESSION = KEYS.sessions + "caller"
 

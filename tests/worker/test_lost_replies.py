@@ -12,17 +12,11 @@ import pytest
 from heijunka import Heijunka, commands
 from heijunka.app import Task
 from heijunka.broker import scripts
-from heijunka.broker.client import Client
 from heijunka.commands import Depths
-from heijunka.keys import DomainKeys
-from heijunka.worker.board import Board
-from heijunka.worker.fetcher import Fetcher
-from heijunka.worker.inbox import Inbox
-from heijunka.worker.settler import Settler
-from heijunka.worker.spec import WorkerSpec
 from tests.fixtures.chaosproxy import ChaosProxy, chaos_proxy
 from tests.fixtures.server import Server
 from tests.fixtures.waiting import wait_until
+from tests.worker.hands import Hands
 
 
 @pytest.fixture
@@ -84,44 +78,6 @@ def test_async_callers_whose_replies_were_lost_count_once(
 
     assert (200, 200) == (depths(app).load, depths(app).counters["enqueued"])
     assert proxy.lost > 0
-
-
-class Hands:
-    """A fetcher and a settler without an executor: the test decides what runs and when."""
-
-    def __init__(self, url: str, keys: DomainKeys, folder: Path) -> None:
-        self.client = Client(url)
-        self.spec = WorkerSpec("w1", keys.domain, keys.namespace, url, 1, str(folder / "b"), 60_000, 1_000, 1_000, 10)
-        self.board = Board.create(self.spec.board, slots=1)
-        self.inbox = Inbox()
-        self.settler = Settler(self.client.channel(), keys, busy=lambda: False)
-        self.fetcher = Fetcher(
-            self.client,
-            keys,
-            self.spec,
-            self.inbox,
-            self.settler,
-            want=lambda: (20, 1),
-            joined=lambda _: self.board.mark_joined(),
-        )
-        self.settler.start()
-        self.fetcher.start()
-        self.done: list[bytes] = []
-
-    def finish(self) -> None:
-        """Run what is in the inbox."""
-        while (entry := self.inbox.next()) is not None:
-            self.done.append(entry.job)
-            self.settler.put(entry, commands.ack(entry))
-        self.inbox.nudge()
-
-    def leave(self) -> bool:
-        """Stop; whether everything was settled."""
-        self.fetcher.stop()
-        self.fetcher.join(5)
-        settled = self.settler.stop()
-        self.client.close()
-        return settled
 
 
 def test_jobs_of_a_pull_whose_reply_was_lost_run_once(

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
 from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
-from heijunka.commands import Accepted, Refused
+from heijunka.commands import Accepted, Granted, Refused
 from heijunka.keys import SUSPECTS, DomainKeys
 from heijunka.policies.admission import Limits, spelled
 from tests.fixtures.namespaces import leaks, namespace_for, remove
@@ -35,6 +36,7 @@ from tests.lua.scripts.caller import Caller
 NOW = 1_700_000_000_000
 LEASE = Milliseconds(60_000)
 INFINITE = 10**9
+COUNTED = ("admitted_", "soft_", "refused_", "granted_", "released_")
 
 places = st.builds(lambda letter, when: letter + when, st.sampled_from("hnl"), st.sampled_from(["", "", "", "+700"]))
 bounds = st.builds(
@@ -55,16 +57,16 @@ class Admitting(RuleBasedStateMachine):
         self.redis: Driver = driver(self.url)
         self.client = Client(self.url)
         self.keys = DomainKeys(namespace_for("admitting"), "payment")
-        self.caller = Caller(self.client, self.keys, "producer")
+        self.callers = [Caller(self.client, self.keys, name) for name in ("producer", "gate")]
         self.now = Milliseconds(NOW)
         self.limits = Limits()
         self.draining = False
         self.load: Counter[str] = Counter()
         self.scheduled: list[tuple[int, str]] = []
-        self.leases: list[tuple[int, str]] = []
+        self.leases: dict[str, int] = {}
+        self.tokens = 0
+        self.paused: set[str] = set()
         self.counted: Counter[str] = Counter()
-        self.accepted = 0
-        self.unbounded = 0
         self.held: list[commands.Entry] = []
         self.client.execute(commands.join(self.keys, "w1", ttl=LEASE))
 
@@ -78,7 +80,7 @@ class Admitting(RuleBasedStateMachine):
         return self.load.total() + len(self.leases)
 
     def rest(self) -> int:
-        high = sum(letter == "h" for _, letter in self.leases)
+        high = sum(lease[0] == "h" for lease in self.leases)
         return self.total() - self.load["h"] - high
 
     def why_not(self, total: int, rest: int, letter: str) -> str | None:
@@ -96,12 +98,11 @@ class Admitting(RuleBasedStateMachine):
     def enqueue(self, where: list[str], partial: bool, waits: int) -> None:
         flat = [word for place in where for word in (place, sample())]
         command = commands.enqueue(self.keys, flat, partial=partial, waits_ms=waits, now=self.now)
-        reply = self.caller.call(command)
+        reply = self.callers[0].call(command)
         refused, soft = self.judged(where)
-        self.caller.repeat()  # a lost reply changes neither the load nor a counter
+        self.callers[0].repeat()  # a lost reply changes neither the load nor a counter
         if not (self.limits.bounded or self.draining):
             assert Accepted(self.now) == reply
-            self.unbounded += len(where)
         elif refused and not partial:
             assert isinstance(reply, Refused)
             assert refused[min(refused)] == reply.reason
@@ -119,11 +120,13 @@ class Admitting(RuleBasedStateMachine):
                 self.scheduled.append((self.now + 700, place[0]))
             elif at not in refused:
                 self.load[place[0]] += 1
-        self.accepted += len(where) - len(refused)
         if reply.gauge is not None:
             assert self.total() == reply.gauge.load
-            if any(not place[1:] for at, place in enumerate(where) if at not in refused):
+            came = {place[0] for at, place in enumerate(where) if at not in refused and not place[1:]}
+            if came:
                 assert reply.gauge.load <= (self.limits.hard or INFINITE)
+            if came & {"n", "l"}:
+                assert self.rest() <= (self.limits.share or INFINITE)
 
     def judged(self, where: list[str]) -> tuple[dict[int, str], list[int]]:
         """Which jobs are refused and why, and which are taken above the soft limit."""
@@ -152,17 +155,42 @@ class Admitting(RuleBasedStateMachine):
         else:
             self.redis.hdel(self.keys.limits, "rule")
 
-    @rule(letter=st.sampled_from("hn"), ttl=st.sampled_from([300, 5_000]))
-    def hold_a_lease(self, letter: str, ttl: int) -> None:
-        until = self.now + ttl
-        token = f"{letter}{len(self.leases)}-{self.now}"
-        self.redis.zadd(self.keys.leases, {token: -until if letter == "h" else until})
-        self.leases.append((until, letter))
+    @rule(letter=st.sampled_from("hnl"), ttl=st.sampled_from([300, 5_000]))
+    def ask_for_a_lease(self, letter: str, ttl: int) -> None:
+        self.tokens += 1
+        why, over = self.why_not(self.total(), self.rest(), letter), self.total() >= (self.limits.soft or INFINITE)
+        asked = commands.grant(self.keys, f"{letter}{self.tokens}", ttl_ms=ttl, now=self.now)
+        reply = self.callers[1].call(asked)
+        self.callers[1].repeat()
+        if why:
+            assert isinstance(reply, Refused)
+            assert why == reply.reason
+            self.counted[f"refused_{why}_{letter}"] += 1
+            return
+        assert Granted(self.now + ttl) == msgspec.structs.replace(reply, gauge=None)
+        self.leases[f"{letter}{self.tokens}"] = self.now + ttl
+        self.counted[f"granted_{letter}"] += 1
+        self.counted[f"granted_soft_{letter}"] += over
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def give_a_lease_back(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(sorted(self.leases)))
+        command = commands.give_back(self.keys, lease, over_ms=self.leases.pop(lease), now=self.now)
+        assert "released" == self.client.execute(command)
+        assert "released" != self.client.execute(command)
+        self.counted[f"released_{lease[0]}"] += 1
+
+    @rule(letters=st.sets(st.sampled_from("hnl"), min_size=1), verb=st.sampled_from(["pause", "resume"]))
+    def pause_or_resume(self, letters: set[str], verb: Any) -> None:
+        self.paused = self.paused | letters if verb == "pause" else self.paused - letters
+        said = self.client.execute(commands.pause(self.keys, verb, "".join(sorted(letters))))
+        assert self.paused == set(said)
 
     @rule(ms=st.sampled_from([1, 400, 800]))
     def time_passes(self, ms: int) -> None:
         self.now = Milliseconds(self.now + ms)
-        self.leases = [(until, letter) for until, letter in self.leases if until > self.now]
+        self.leases = {lease: until for lease, until in self.leases.items() if until > self.now}
         due = [each for each in self.scheduled if each[0] <= self.now]
         self.scheduled = [each for each in self.scheduled if each[0] > self.now]
         self.client.execute(commands.promote(self.keys, now=self.now))
@@ -172,17 +200,24 @@ class Admitting(RuleBasedStateMachine):
     def pull(self, count: int) -> None:
         reply = self.client.execute(commands.pull(self.keys, "w1", count, alone=not self.held))
         assert isinstance(reply, commands.Pulled)
+        assert (set(), self.paused) == ({entry.priority for entry in reply.entries} & self.paused, set(reply.paused))
         self.held += reply.entries
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), release=st.booleans())
-    def settle(self, data: st.DataObject, release: bool) -> None:
+    @rule(data=st.data(), verb=st.sampled_from(["ack", "retry", "release"]))
+    def settle(self, data: st.DataObject, verb: str) -> None:
         mine = data.draw(st.lists(st.sampled_from(self.held), unique=True, min_size=1))
-        end: Any = commands.release if release else commands.ack
-        self.client.execute(commands.settle(self.keys, [end(entry) for entry in mine], now=self.now))
+        ends: dict[str, Any] = {
+            "ack": commands.ack,
+            "release": commands.release,
+            "retry": lambda entry: commands.retry(entry, where=f"{entry.priority}+700", job=entry.job),
+        }
+        self.client.execute(commands.settle(self.keys, [ends[verb](entry) for entry in mine], now=self.now))
         for entry in mine:
             self.held.remove(entry)
-            self.load["n" if entry.source == SUSPECTS else entry.priority] -= not release
+            self.load["n" if entry.source == SUSPECTS else entry.priority] -= verb != "release"
+            if verb == "retry":
+                self.scheduled.append((self.now + 700, entry.priority))
 
     @precondition(lambda self: self.held)
     @rule(started=st.booleans())
@@ -200,22 +235,35 @@ class Admitting(RuleBasedStateMachine):
             jobs = self.load.total()
             self.load = Counter(h=high, n=jobs - high)
 
+    def finish(self) -> None:
+        """Whatever happened, the load comes back to 0 and nothing is left behind."""
+        self.pause_or_resume(set("hnl"), "resume")
+        self.time_passes(10_000)
+        self.pull(100)
+        while self.held:
+            ended = commands.settle(self.keys, [commands.ack(entry) for entry in self.held], now=self.now)
+            self.client.execute(ended)
+            self.load.subtract("n" if entry.source == SUSPECTS else entry.priority for entry in self.held)
+            self.held = []
+            self.pull(100)
+        self.the_books_balance()
+        assert 0 == self.total()
+        assert 0 == self.client.execute(commands.depths(self.keys, now=self.now)).load
+
     # -- what holds after every step
 
     @invariant()
     def the_books_balance(self) -> None:
-        depths = self.client.execute(commands.depths(self.keys))
-        counters = {
-            name: count
-            for name, count in depths.counters.items()
-            if name.startswith(("admitted_", "soft_", "refused_"))
-        }
-        assert self.counted == counters
+        depths = self.client.execute(commands.depths(self.keys, now=self.now))
+        counters = {name: count for name, count in depths.counters.items() if name.startswith(COUNTED)}
+        assert +self.counted == counters
+        assert self.total() == depths.load
         assert self.load.total() == sum(int(self.redis.xlen(stream)) for stream in self.keys.sources)
         assert len(self.scheduled) == depths.scheduled
 
     def teardown(self) -> None:
         try:
+            self.finish()
             assert [] == leaks(self.redis, self.keys.namespace)
         finally:
             remove(self.redis, self.keys.namespace)

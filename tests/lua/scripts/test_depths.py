@@ -23,6 +23,7 @@ NOTHING = commands.Depths(
     workers=0,
     load=0,
     counters={},
+    held={"high": 0, "normal": 0, "low": 0},
 )
 
 
@@ -58,6 +59,7 @@ def test_what_waits_and_what_runs_are_told_apart_and_add_up_to_the_load(
             workers=2,
             load=25,
             counters={"enqueued": 40, "ack": 8},
+            held={"high": 2, "normal": 0, "low": 1},
         )
         == depths
     )

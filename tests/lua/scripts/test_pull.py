@@ -107,6 +107,21 @@ def test_who_leaves_nothing_wakes_nobody(client: Executor, redis: Driver, keys: 
 
 
 @pytest.mark.parametrize("alone", [False, True])
+def test_of_a_paused_domain_nothing_is_taken(
+    client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, heard: list[str], *, alone: bool
+) -> None:
+    seed.worker("w1")
+    for source in (SUSPECTS, RETURNED_HIGH, HIGH, NORMAL, LOW):
+        seed.waiting(source, sample())
+    redis.hset(keys.limits, "paused", "hnl")
+    before = snapshot(redis, keys)
+
+    assert Pulled([], paused="hnl") == client.execute(commands.pull(keys, "w1", 10, alone=alone))
+    assert before == snapshot(redis, keys)
+    assert "paused" == heard[-1]
+
+
+@pytest.mark.parametrize("alone", [False, True])
 def test_an_empty_domain_gives_nothing(
     client: Executor, redis: Driver, keys: DomainKeys, seed: Seed, heard: list[str], *, alone: bool
 ) -> None:
@@ -342,19 +357,3 @@ def test_nothing_is_taken_from_paused_queues(
 
     assert isinstance(reply, Pulled)
     assert taken == "".join(entry.priority for entry in reply.entries)
-
-
-@pytest.mark.parametrize("alone", [True, False])
-def test_suspects_wait_while_a_queue_of_the_domain_is_paused(
-    client: Executor, redis: Driver, seed: Seed, *, keys: DomainKeys, alone: bool
-) -> None:
-    seed.worker("w1")
-    seed.waiting(SUSPECTS, sample())
-    seed.waiting(NORMAL, job := sample())
-    redis.hset(keys.limits, "paused", "l")
-
-    reply = client.execute(commands.pull(keys, "w1", 10, alone=alone))
-
-    assert [job] == pulled(reply)
-    assert isinstance(reply, Pulled)
-    assert not reply.suspects
