@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from heijunka.broker import scripts
 from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
 from heijunka.server import state_directory
 from heijunka.worker import lastwords, mortality
@@ -36,6 +37,9 @@ RunWorker = Callable[[Any, WorkerSpec, Board], int]
 
 CANNOT_FORK: Final = os.EX_OSERR
 CRASHED: Final = os.EX_SOFTWARE
+
+SCRIPTS: Final = ("held", "join", "leave", "marks", "pull", "settle")
+"""What workers call."""
 
 _TO_OTHERS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 """What a service manager or a terminal may send to a whole group; the supervisor decides for us."""
@@ -59,6 +63,8 @@ class ForkServer:
 
     def serve(self) -> None:
         """Do what the supervisor says until it is gone."""
+        for name in SCRIPTS:  # so that no worker needs a file for them, whatever its tasks do to it
+            scripts.load(name)
         gc.collect()
         gc.freeze()  # what is loaded by now is never written to by the collector, and so stays shared
         with Signals({signal.SIGCHLD}, ignored=_TO_OTHERS) as self._signals:

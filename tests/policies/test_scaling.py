@@ -197,4 +197,4 @@ def test_a_clock_that_jumps_decides_nothing(at_s: float, seconds: float) -> None
 )
 def test_rules_that_contradict_each_other_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidOption):
-        msgspec.structs.replace(RULES, **wrong)
+        ScalingRules(**wrong)  # type: ignore[arg-type]
