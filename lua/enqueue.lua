@@ -26,11 +26,7 @@
 -- Cost    O(jobs), O(log scheduled) for each that is due later
 
 -- @include session
--- @include ring
--- @include sound
--- @include aim
--- @include gauge
--- @include admit
+-- @include straight
 
 local session, stats, limits, room, bell, wake = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local scheduled, leases, suspects = KEYS[7], KEYS[8], KEYS[9]
@@ -40,6 +36,7 @@ local seq, now, partial, waits = ARGV[1], ARGV[2], ARGV[3] == '1', tonumber(ARGV
 
 local seen, reply = recall(session, seq)
 if seen == 'replayed' then
+  -- @include answered
   return answered(reply)
 elseif seen then
   return { 'stale' }
@@ -47,34 +44,39 @@ elseif #ARGV < 6 or #ARGV % 2 == 1 then
   error('a place without a job')
 end
 
-local into, later, streams, moment = aimed(ARGV, 5, ready, now)
-local ringing, delayed = next(streams) and silent(bell), next(later)
-local waking = delayed and silent(wake)
-if delayed then
-  sound('ZCARD', { scheduled })
-end
-
-local rule, answer, out = redis.call('HGET', limits, 'rule'), nil, nil
-if rule then
-  local function time()
-    moment = moment or clock(now)
-    return moment
+local letter, job = unpack(ARGV, 5, 6)
+local held, single = redis.call('HMGET', limits, 'rule', 'slack'), #ARGV == 6 and ready[letter]
+local rule, upto, till, base = held[1], slack_for(held[2], letter)
+local taken, count
+if single and not rule then
+  taken = straight(single, bell, stats, 'enqueued', nil, now, job)
+  remember(session, seq, taken)
+  return { 'accepted', tonumber(taken) }
+elseif single and upto and waits == 0 then
+  taken, count = straight(single, bell, stats, 'admitted_' .. letter, upto, now, job)
+  if taken and tonumber(taken) <= till then
+    local answer = { 'admitted', taken, count + base, rule, '-1' }
+    remember(session, seq, table.concat(answer, ' '))
+    return answer
   end
-  local keys = { stats = stats, limits = limits, room = room }
-  local total, rest =
-    load_of(ready.h, ready.n, ready.l, back_high, back_normal, back_low, suspects, leases, stats, time)
-  answer, out = admit(rule, total, rest, ARGV, 5, later, keys, time, partial, waits)
-else
-  sound('XLEN', streams)
-  redis.call('HINCRBY', stats, 'enqueued', (#ARGV - 4) / 2) -- fails by itself on a foreign type
 end
 
-local first = entered(ARGV, 5, into, later, scheduled, out, ringing and bell, waking and wake)
-moment = moment or tonumber(string.match(first, '^%d+'))
-if answer then
-  answer[2] = answer[2] or moment
-  remember(session, seq, table.concat(answer, ' '))
-  return answer
+-- @include accept
+local keys = { stats = stats, limits = limits, room = room, bell = bell, wake = wake, scheduled = scheduled }
+keys.leases, keys.suspects, keys.back_high, keys.back_normal, keys.back_low =
+  leases, suspects, back_high, back_normal, back_low
+if held[2] then
+  redis.call('HDEL', limits, 'slack')
 end
-remember(session, seq, string.format('%d', moment))
-return { 'accepted', moment }
+local kept, answer
+if taken then -- what was known of the load is too old to be told
+  local load = weighed(keys, ready, function()
+    return tonumber(taken)
+  end)
+  answer = { 'admitted', taken, load, rule, '-1' }
+  kept = table.concat(answer, ' ')
+else
+  kept, answer = accept(keys, ready, rule, ARGV, 5, now, partial, waits)
+end
+remember(session, seq, kept)
+return answer

@@ -27,6 +27,7 @@
 -- @include ring
 -- @include gauge
 -- @include pace
+-- @include timed
 
 local session, stats, limits, room, leases, suspects = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local back_high, back_normal, back_low, high, normal, low = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
@@ -60,6 +61,7 @@ end
 
 local rule, answer = redis.call('HGET', limits, 'rule'), { 'granted', over }
 if rule then
+  rule = bounds_now(rule, limits, stats, { high, normal, low }, now)
   local total, rest = load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, stats, time)
   local hard, share, soft, draining = bounds(rule)
   local reason = draining and 'draining' or why_not(hard, share, total, rest, letter == 'h')
@@ -78,6 +80,7 @@ end
 
 if answer[1] ~= 'refused' then
   redis.call('HINCRBY', stats, 'granted_' .. letter, 1)
+  redis.call('HDEL', limits, 'slack')
   redis.call('ZADD', leases, letter == 'h' and -over or over, lease)
   if waits > 0 then
     ring(room) -- perhaps there is room for the next one, too

@@ -24,6 +24,7 @@ for i = 2, #ARGV, 2 do
     redis.call('HSET', limits, ARGV[i], ARGV[i + 1])
   end
 end
+redis.call('HDEL', limits, 'slack')
 redis.call('HSET', limits, 'version', version + 1)
 if quiet and redis.call('HEXISTS', limits, 'waiting') == 1 then
   strike(room)

@@ -60,7 +60,7 @@ local function suspected()
     return nil
   elseif alone then
     return read(suspects, 1)
-  elseif waits(suspects) then
+  elseif any_waits(suspects) then
     add(1, {})
   end
 end

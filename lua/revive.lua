@@ -10,9 +10,10 @@
 -- KEYS[6] dead      stream  dead letters
 -- KEYS[7] results   prefix  results by job id; a record of the death goes, for the job is alive
 -- KEYS[8] cancels   zset    ids of marked jobs; a mark of the death goes too
--- KEYS[9] high      stream  ready jobs
--- KEYS[10] normal   stream  ready jobs
--- KEYS[11] low      stream  ready jobs
+-- KEYS[9] limits    hash    what bounds the domain
+-- KEYS[10] high     stream  ready jobs
+-- KEYS[11] normal   stream  ready jobs
+-- KEYS[12] low      stream  ready jobs
 -- ARGV[1] seq       int     the caller's number for this call
 -- ARGV[2] now       int     ms, 0 for the server's clock
 -- ARGV[3..] letters letter str, where str, job bytes
@@ -27,8 +28,8 @@
 -- @include sound
 
 local session, stats, bell, wake, scheduled = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local dead, results, cancels = KEYS[6], KEYS[7], KEYS[8]
-local ready = { h = KEYS[9], n = KEYS[10], l = KEYS[11] }
+local dead, results, cancels, limits = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local ready = { h = KEYS[10], n = KEYS[11], l = KEYS[12] }
 local seq, now = ARGV[1], clock(ARGV[2])
 
 local seen, reply = recall(session, seq)
@@ -53,7 +54,8 @@ end
 sound('XLEN', ready)
 sound('ZCARD', { scheduled, cancels })
 sound('LLEN', { bell, wake })
-sound('HLEN', { stats })
+sound('HLEN', { stats, limits })
+redis.call('HDEL', limits, 'slack')
 
 local answer, absent, revived = { 'revived' }, {}, 0
 for index, it in ipairs(placed) do

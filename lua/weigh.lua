@@ -16,12 +16,13 @@
 
 -- @include clock
 -- @include gauge
+-- @include timed
 
 local limits, leases, suspects = KEYS[1], KEYS[2], KEYS[3]
 local back_high, back_normal, back_low, high, normal, low = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local now = ARGV[1]
 
-local rule = redis.call('HGET', limits, 'rule')
+local rule, rate = unpack(redis.call('HMGET', limits, 'rule', 'throughput'))
 if not rule then
   return { 'unbounded' }
 end
@@ -29,4 +30,4 @@ local function time()
   return clock(now)
 end
 local total = load_of(high, normal, low, back_high, back_normal, back_low, suspects, leases, nil, time)
-return { 'bounded', total, rule }
+return { 'bounded', total, in_jobs(rule, tonumber(rate or -1)) }

@@ -14,6 +14,7 @@ from heijunka_cli.ending import Usage, did_you_mean
 if TYPE_CHECKING:
     from heijunka.app import Heijunka
     from heijunka.control.limits import Bounds
+    from heijunka.policies.admission import Span
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 NONE = "none"
@@ -87,14 +88,15 @@ def show(which: Which, *, as_json: bool) -> None:
 
 
 @limits.command("set")
-@click.option("--soft", metavar="JOBS", help="The load from which on accepted jobs are told of pressure; or none.")
-@click.option("--hard", metavar="JOBS", help="The load at which everything is refused; or none.")
+@click.option("--soft", metavar="JOBS|TIME", help="The load from which on accepted jobs are told of pressure; or none.")
+@click.option("--hard", metavar="JOBS|TIME", help="The load at which everything is refused; or none.")
 @click.option("--reserved", metavar="SHARE", help="The share of the hard limit that is left to high, such as 0.2.")
 @json_option
 @of_domain
 def set_(which: Which, *, soft: str | None, hard: str | None, reserved: str | None, as_json: bool) -> None:
     """Change limits of a domain, from the next job on, wherever it comes from.
 
+    A limit is a number of jobs, or the time that they take at the throughput that is measured, such as 30s.
     A change stands until it is reset, or until the application declares other limits. A limit below the present load
     refuses new jobs and drops none.
     """
@@ -129,8 +131,11 @@ def facts(bounds: Bounds) -> dict[str, Any]:
     return {
         "domain": bounds.domain,
         "bounded": bounds.limits.bounded,
-        "soft_limit": bounds.limits.soft,
-        "hard_limit": bounds.limits.hard,
+        "soft_limit": _plain(bounds.limits.soft),
+        "hard_limit": _plain(bounds.limits.hard),
+        "soft_jobs": bounds.in_jobs.soft,
+        "hard_jobs": bounds.in_jobs.hard,
+        "throughput": bounds.throughput,
         "reserved": bounds.limits.reserved,
         "origins": dict(bounds.origins),
         "draining": bounds.draining,
@@ -155,6 +160,10 @@ def _tell(bounds: Bounds, *, as_json: bool) -> None:
     ):
         origin = bounds.origins[name] if values.bounded else "default"
         click.echo(f"{name:<9} {value:>13}  ({safe_text(origin)})")
+    if values.timed:
+        pace = "nobody knows yet" if bounds.throughput is None else f"{bounds.throughput:,.1f} jobs/s"
+        worth = f"soft {_jobs(bounds.in_jobs.soft)}, hard {_jobs(bounds.in_jobs.hard)} jobs"
+        click.echo(f"{'worth':<9} {worth}  (throughput: {pace})")
     click.echo(f"{'load':<9} {bounds.load:>13,}  (pressure {bounds.pressure:.2f})")
     if bounds.draining:
         click.echo("it is drained and takes no jobs")
@@ -173,8 +182,12 @@ def _line(bounds: Bounds) -> str:
     )
 
 
-def _jobs(limit: int | None) -> str:
-    return NONE if limit is None else f"{limit:,}"
+def _jobs(limit: int | Span | None) -> str:
+    return NONE if limit is None else f"{limit:,}" if isinstance(limit, int) else str(limit)
+
+
+def _plain(limit: int | Span | None) -> int | str | None:
+    return limit if limit is None or isinstance(limit, int) else str(limit)
 
 
 def _number(name: str, text: str) -> Any:

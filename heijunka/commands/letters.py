@@ -135,7 +135,10 @@ def revive(
         args += (revival.entry, revival.where, revival.job)
     return Command(
         "revive",
-        keys=(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels, *keys.ready),
+        keys=(
+            *(keys.stats, keys.bell, keys.wake, keys.scheduled, keys.dead, keys.results, keys.cancels, keys.limits),
+            *keys.ready,
+        ),
         args=args,
         read=_revived,
         sessions=keys.sessions,

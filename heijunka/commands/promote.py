@@ -27,7 +27,9 @@ class Promoted(msgspec.Struct, frozen=True):
 
 def promote(keys: DomainKeys, *, limit: int = LIMIT, now: Milliseconds = SERVER_CLOCK) -> Command[Promoted]:
     """Move up to `limit` due jobs; call again while `wait_ms` is 0."""
-    return Command("promote", keys=(keys.scheduled, keys.bell, keys.stats, *keys.ready), args=(limit, now), read=_read)
+    return Command(
+        "promote", keys=(keys.scheduled, keys.bell, keys.stats, keys.limits, *keys.ready), args=(limit, now), read=_read
+    )
 
 
 def _read(reply: Reply) -> Promoted:

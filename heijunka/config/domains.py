@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
+from heijunka.clock import duration_ms
 from heijunka.config.kinds import Kind, Refused
 from heijunka.config.suggest import did_you_mean
 from heijunka.errors import InvalidOption
-from heijunka.policies.admission import Given, completed
+from heijunka.policies.admission import Given, Span, completed
 
 LIMITS: Final = {"soft_limit": "soft", "hard_limit": "hard", "reserved": "reserved"}
 """Names of the limits as users write them, and in `Given`."""
@@ -49,7 +51,7 @@ def _given(domain: str, limits: Any) -> Given:
         if name not in LIMITS:
             near = did_you_mean(name, LIMITS)
             raise Refused(f"has {domain}.{name}, which is no limit{f': {near}' if near else ''}")
-        fields[LIMITS[name]] = None if limit == "none" else limit
+        fields[LIMITS[name]] = None if limit == "none" else limit_of(limit)
     given = Given(**fields)
     try:
         completed(given)
@@ -58,12 +60,22 @@ def _given(domain: str, limits: Any) -> Given:
     return given
 
 
+def limit_of(limit: object) -> object:
+    """A limit as `Given` takes it: text with a unit, or a timedelta, is time. What is no limit stays, to be refused."""
+    if isinstance(limit, timedelta) or (isinstance(limit, str) and re.search("[a-z]", limit)):
+        try:
+            return Span(duration_ms(limit))
+        except InvalidOption:
+            return limit
+    return limit
+
+
 def _show(value: Mapping[str, Given]) -> str:
     tables = {
         domain: {
-            name: "none" if limit is None else limit
+            name: "none" if limit is None else str(limit) if isinstance(limit, Span) else limit
             for name, field in LIMITS.items()
-            if (limit := getattr(given, field)) is None or isinstance(limit, int | float)
+            if (limit := getattr(given, field)) is None or isinstance(limit, int | float | Span)
         }
         for domain, given in value.items()
     }

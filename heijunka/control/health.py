@@ -19,7 +19,7 @@ from heijunka import commands
 from heijunka.broker import scripts
 from heijunka.broker.client import Client
 from heijunka.clock import spell_ms, wall_ms
-from heijunka.commands.enqueue import gauge_of
+from heijunka.control.limits import bounds_of
 from heijunka.counted import counted
 from heijunka.errors import BrokerError, RedisDenied, RedisEvicts, RedisReadOnly, RedisTooOld
 from heijunka.keys import DomainKeys
@@ -252,15 +252,16 @@ def limits(keys: DomainKeys, depths: commands.Depths) -> Finding:
     rule = depths.limits.get("rule")
     if rule is None:
         return Finding("limits", "ok", f"{keys.domain}: unbounded, it takes jobs until Redis is full")
-    gauge = gauge_of(depths.load, rule)
+    bounded = bounds_of(keys.domain, depths)
+    load, hard, given = depths.load, bounded.in_jobs.hard, bounded.limits
     bounds = ", ".join(
-        f"{name} limit {'none' if limit is None else f'{limit:,}'}"
-        for name, limit in (("soft", gauge.soft), ("hard", gauge.hard))
+        f"{name} limit {'none' if limit is None else f'{limit:,}' if isinstance(limit, int) else limit}"
+        for name, limit in (("soft", given.soft), ("hard", given.hard))
     )
     if rule.endswith("draining"):
         return Finding("limits", "warn", f"{keys.domain}: drained, it takes no jobs", f"heijunka undrain {keys.domain}")
-    says = f"{keys.domain}: {bounds}, load {gauge.load:,}"
-    if gauge.hard is not None and gauge.load >= gauge.hard:
+    says = f"{keys.domain}: {bounds}, load {load:,}"
+    if hard is not None and load >= hard:
         hint = "start workers, or raise the limit: heijunka limits set"
         return Finding("limits", "warn", f"{says}: jobs are refused", hint)
     return Finding("limits", "ok", says)

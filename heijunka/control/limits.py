@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final, TypedDict, Unpack
 
 import msgspec
@@ -18,9 +19,23 @@ from heijunka import commands
 from heijunka.broker.client import Client
 from heijunka.commands import Depths
 from heijunka.commands.limit import limit
+from heijunka.config.domains import limit_of
 from heijunka.errors import InvalidOption
 from heijunka.keys import DomainKeys
-from heijunka.policies.admission import DEFAULT, LIVE, UNSET, Given, Limits, Unset, completed, pressure, spelled
+from heijunka.policies.admission import (
+    DEFAULT,
+    LIVE,
+    UNSET,
+    Given,
+    InJobs,
+    Limits,
+    Span,
+    Unset,
+    completed,
+    in_jobs,
+    pressure,
+    spelled,
+)
 
 log: Final = logging.getLogger("heijunka")
 
@@ -38,13 +53,14 @@ class LimitKeywords(TypedDict, total=False):
     """Limits of a domain, as they are given.
 
     Keys:
-        soft_limit: the load from which on accepted jobs are told of pressure; None for never.
-        hard_limit: the load at which everything is refused; None for never.
+        soft_limit: the load from which on accepted jobs are told of pressure, in jobs or as the time it takes, such as
+            "25s"; None for never.
+        hard_limit: the load at which everything is refused, in jobs or as the time it takes; None for never.
         reserved: the share of the hard limit that is left to high priority, from 0 to below 1.
     """
 
-    soft_limit: int | None
-    hard_limit: int | None
+    soft_limit: int | str | timedelta | None
+    hard_limit: int | str | timedelta | None
     reserved: float
 
 
@@ -66,6 +82,8 @@ class Bounds(msgspec.Struct, frozen=True):
     Attributes:
         domain: its name.
         limits: soft and hard limit and reserved share.
+        in_jobs: the same with every limit in jobs, at the present throughput.
+        throughput: jobs that end in a second when the domain is busy; None while nobody knows, or needs to.
         origins: where each of "soft", "hard" and "reserved" comes from: "default", "live", or the place of its
             declaration.
         declared: the limits that were declared last, or None.
@@ -78,6 +96,8 @@ class Bounds(msgspec.Struct, frozen=True):
 
     domain: str
     limits: Limits
+    in_jobs: InJobs
+    throughput: float | None
     origins: Mapping[str, str]
     declared: Limits | None
     draining: bool
@@ -105,7 +125,7 @@ class LimitsOf:
             InvalidName: no domain can have this name.
             BrokerError: Redis cannot be reached, or answered with an error.
         """
-        return _bounds(domain, self._read(domain))
+        return bounds_of(domain, self._read(domain))
 
     def set(self, domain: str, **given: Unpack[LimitKeywords]) -> Bounds:
         """Change limits of a domain, for the next call anywhere. What is not given stays, or moves with its default.
@@ -235,22 +255,28 @@ def given_of(**given: Unpack[LimitKeywords]) -> Given:
 
             hint = did_you_mean(name, LimitKeywords.__annotations__)
             raise InvalidOption(f"a domain has no {name!r}", hint=hint, option=name)
-    return Given(given.get("soft_limit", UNSET), given.get("hard_limit", UNSET), given.get("reserved", UNSET))
+    soft, hard = (limit_of(given.get(name, UNSET)) for name in ("soft_limit", "hard_limit"))
+    return Given(soft, hard, given.get("reserved", UNSET))  # type: ignore[arg-type]  # what is no limit is refused later
 
 
-def _bounds(domain: str, depths: Depths) -> Bounds:
+def bounds_of(domain: str, depths: Depths) -> Bounds:
+    """What bounds a domain, and how full it is, of what it holds."""
     stored = depths.limits
-    limits, load = _limits(stored), depths.load
+    limits, load, measured = _limits(stored), depths.load, float(stored.get("throughput", -1))
+    throughput = None if measured < 0 or not limits.timed else measured
+    jobs = in_jobs(limits, throughput)
     counters = {name: count for name, count in depths.counters.items() if name.startswith(COUNTED)}
     return Bounds(
         domain,
         limits,
+        jobs,
+        throughput,
         _origins(stored),
         _spelled_limits(stored["declared"]) if "declared" in stored else None,
         "draining" in stored,
         load,
-        pressure(load=load, soft=limits.soft),
-        load / limits.hard if limits.hard else 0.0,
+        pressure(load=load, soft=jobs.soft),
+        load / jobs.hard if jobs.hard else 0.0,
         counters,
     )
 
@@ -273,13 +299,23 @@ def _stored(limits: Limits, origins: Mapping[str, str], *, draining: bool) -> di
 
 
 def _limits_spelled(limits: Limits) -> str:
-    soft, hard = ("-" if number is None else str(number) for number in (limits.soft, limits.hard))
+    soft, hard = ("-" if limit is None else _text(limit) for limit in (limits.soft, limits.hard))
     return f"{soft},{hard},{limits.reserved}"
 
 
 def _spelled_limits(text: str) -> Limits:
     soft, hard, reserved = text.split(",")
-    return Limits(None if soft == "-" else int(soft), None if hard == "-" else int(hard), float(reserved))
+    return Limits(_limit(soft), _limit(hard), float(reserved))
+
+
+def _text(limit: int | Span) -> str:
+    return f"{limit.ms}ms" if isinstance(limit, Span) else str(limit)
+
+
+def _limit(text: str) -> int | Span | None:
+    if text == "-":
+        return None
+    return Span(int(text.removesuffix("ms"))) if text.endswith("ms") else int(text)
 
 
 def _superseded(stored: Mapping[str, str], now_ms: int) -> dict[str, int]:

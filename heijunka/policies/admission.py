@@ -39,17 +39,38 @@ class Unset(msgspec.Struct, frozen=True):
 UNSET: Final = Unset()
 
 
+class Span(msgspec.Struct, frozen=True):
+    """A limit that is given as time: as many jobs as end within it, at the throughput that is measured.
+
+    Attributes:
+        ms: how long.
+
+    Example:
+        >>> str(Span(30_000)), str(Span(2_500))
+        ('30s', '2.5s')
+    """
+
+    ms: int
+
+    def __str__(self) -> str:
+        return f"{self.ms / 1_000:g}s"
+
+
+SHORTEST_SPAN_MS: Final = 100
+LONGEST_SPAN_MS: Final = 7 * 86_400_000
+
+
 class Given(msgspec.Struct, frozen=True):
     """Limits as somebody asks for them; what is UNSET is left to the rest.
 
     Attributes:
-        soft: the load from which on accepted jobs are told of pressure; None for never.
-        hard: the load at which everything is refused; None for never.
+        soft: the load, or the time it takes, from which on accepted jobs are told of pressure; None for never.
+        hard: the load, or the time it takes, at which everything is refused; None for never.
         reserved: the share of the hard limit that is left to high, from 0 to below 1.
     """
 
-    soft: int | Unset | None = UNSET
-    hard: int | Unset | None = UNSET
+    soft: int | Span | Unset | None = UNSET
+    hard: int | Span | Unset | None = UNSET
     reserved: float | Unset = UNSET
 
 
@@ -62,9 +83,14 @@ class Limits(msgspec.Struct, frozen=True):
         reserved: the share of the hard limit that is left to high.
     """
 
-    soft: int | None = None
-    hard: int | None = None
+    soft: int | Span | None = None
+    hard: int | Span | None = None
     reserved: float = RESERVED
+
+    @property
+    def timed(self) -> bool:
+        """Whether a limit is given as time."""
+        return isinstance(self.soft, Span) or isinstance(self.hard, Span)
 
     @property
     def bounded(self) -> bool:
@@ -73,7 +99,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> int | None:
-        """The load of normal and low at which these are refused, or None.
+        """The load of normal and low at which these are refused, or None; also when the hard limit is time.
 
         `hard * (1 - reserved)`, rounded down, but at least 1: a reserve must not keep them out for ever.
 
@@ -81,9 +107,23 @@ class Limits(msgspec.Struct, frozen=True):
             >>> Limits(soft=1_000, hard=1_200, reserved=0.2).share
             960
         """
-        if self.hard is None:
+        if self.hard is None or isinstance(self.hard, Span):
             return None
         return max(1, math.floor(self.hard * (1 - Fraction(str(self.reserved)))))
+
+
+class InJobs(msgspec.Struct, frozen=True):
+    """Limits in jobs.
+
+    Attributes:
+        soft: the load from which on accepted jobs are told of pressure, or None.
+        hard: the load at which everything is refused, or None.
+        share: the load of normal and low at which these are refused, or None.
+    """
+
+    soft: int | None = None
+    hard: int | None = None
+    share: int | None = None
 
 
 def completed(given: Given) -> Limits:
@@ -91,7 +131,8 @@ def completed(given: Given) -> Limits:
 
     Returns:
         Hard is 1,200, but at least 1.2 times a soft limit that was given; soft is 1,000, but at most 5/6 of the hard
-        limit; reserved is 0.2. Soft is None when hard is and nobody gave it.
+        limit; reserved is 0.2. Soft is None when hard is and nobody gave it. Beside a limit that is time the other one
+        is 1.2 times as long, or 5/6 of it.
 
     Raises:
         InvalidOption: a limit is out of its range, or soft is above hard.
@@ -104,16 +145,37 @@ def completed(given: Given) -> Limits:
     hard = UNSET if isinstance(given.hard, Unset) else _limit(given.hard, "hard_limit")
     reserved = RESERVED if isinstance(given.reserved, Unset) else _reserved(given.reserved)
     if isinstance(hard, Unset):
-        hard = HARD if isinstance(soft, Unset) or soft is None else min(MOST, max(HARD, math.ceil(soft * 1.2)))
+        hard = _beside(soft)
     if isinstance(soft, Unset):
-        soft = None if hard is None else max(1, min(SOFT, hard * 5 // 6))
-    if soft is not None and hard is not None and soft > hard:
+        soft = _below(hard)
+    if soft is not None and hard is not None and type(soft) is type(hard) and _size(soft) > _size(hard):
         raise InvalidOption(
-            f"soft_limit {soft:,} is above hard_limit {hard:,}",
-            hint=f"soft_limit may be from 1 to {hard:,} here; or raise hard_limit",
+            f"soft_limit {_shown(soft)} is above hard_limit {_shown(hard)}",
+            hint=f"soft_limit may be up to {_shown(hard)} here; or raise hard_limit",
             option="soft_limit",
         )
     return Limits(soft, hard, reserved)
+
+
+def in_jobs(limits: Limits, throughput: float | None = None) -> InJobs:
+    """Limits in jobs, as the scripts work them out (`lua/include/timed.lua`).
+
+    Parameters:
+        limits: of which some may be given as time.
+        throughput: jobs that end in a second when the domain is busy; None while nobody knows.
+
+    Returns:
+        A time is worth `throughput * seconds` jobs, rounded down and at least 1. While nobody knows the throughput it
+        is worth what a declared domain starts with, 1,200 or 1,000. Soft is at most hard.
+
+    Example:
+        >>> in_jobs(Limits(Span(25_000), Span(30_000)), throughput=40.0)
+        InJobs(soft=1000, hard=1200, share=960)
+    """
+    hard, soft = _worth(limits.hard, throughput, HARD), _worth(limits.soft, throughput, SOFT)
+    if limits.timed and hard is not None and soft is not None:
+        soft = min(soft, hard)
+    return InJobs(soft, hard, Limits(hard=hard, reserved=limits.reserved).share)
 
 
 def retry_after_s(*, load: int, limit: int | None, pace: float | None, jobs: int = 1) -> float:
@@ -155,29 +217,72 @@ def pressure(*, load: int, soft: int | None) -> float:
 def spelled(limits: Limits, *, draining: bool = False) -> str:
     """The rule that scripts read: hard limit, share and soft limit, `-` for none, and whether the domain drains.
 
+    When a limit is time they are behind an @, with what is not reserved instead of the share.
+
     Returns:
         "" when nothing bounds the domain.
 
     Example:
-        >>> spelled(Limits(soft=1_000, hard=1_200))
-        '1200,960,1000'
+        >>> spelled(Limits(soft=1_000, hard=1_200)), spelled(Limits(soft=1_000, hard=Span(30_000)))
+        ('1200,960,1000', '@30000ms,0.8,1000')
     """
     if not (limits.bounded or draining):
         return ""
+    if limits.timed:
+        hard, soft = (
+            "-" if limit is None else f"{limit.ms}ms" if isinstance(limit, Span) else str(limit)
+            for limit in (limits.hard, limits.soft)
+        )
+        free = float(1 - Fraction(str(limits.reserved)))
+        return f"@{hard},{free!r},{soft}" + (",draining" if draining else "")
     numbers = ("-" if number is None else str(number) for number in (limits.hard, limits.share, limits.soft))
     return ",".join(numbers) + (",draining" if draining else "")
 
 
-def _limit(value: object, option: str) -> int | None:
+def _limit(value: object, option: str) -> int | Span | None:
     if value is None:
         return None
+    if isinstance(value, Span):
+        if SHORTEST_SPAN_MS <= value.ms <= LONGEST_SPAN_MS:
+            return value
+        raise InvalidOption(f"{option} {value} is no time", hint="write a time from 100ms to 7d", option=option)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
         raise InvalidOption(
-            f"{option} {value!r} is not a number of jobs",
-            hint=f"write a whole number from 1 to {MOST:,}, or none",
+            f"{option} {value!r} is not a number of jobs, and no time",
+            hint=f'write a whole number from 1 to {MOST:,}, a time such as "30s", or none',
             option=option,
         )
     return value
+
+
+def _beside(soft: int | Span | Unset | None) -> int | Span:
+    """The hard limit that nobody gave."""
+    if isinstance(soft, Span):
+        return Span(min(LONGEST_SPAN_MS, math.ceil(soft.ms * 1.2)))
+    return HARD if soft is None or isinstance(soft, Unset) else min(MOST, max(HARD, math.ceil(soft * 1.2)))
+
+
+def _below(hard: int | Span | None) -> int | Span | None:
+    """The soft limit that nobody gave."""
+    if isinstance(hard, Span):
+        return Span(max(SHORTEST_SPAN_MS, hard.ms * 5 // 6))
+    return None if hard is None else max(1, min(SOFT, hard * 5 // 6))
+
+
+def _worth(limit: int | Span | None, throughput: float | None, unknown: int) -> int | None:
+    if not isinstance(limit, Span):
+        return limit
+    if throughput is None:
+        return unknown
+    return max(1, min(MOST, math.floor(throughput * limit.ms / 1_000 + 1e-6)))
+
+
+def _size(limit: int | Span) -> int:
+    return limit.ms if isinstance(limit, Span) else limit
+
+
+def _shown(limit: int | Span) -> str:
+    return str(limit) if isinstance(limit, Span) else f"{limit:,}"
 
 
 def _reserved(value: object) -> float:

@@ -2,7 +2,6 @@
 -- the reply, whose second value is false where the moment belongs and nobody knows it yet; and what is true at the
 -- indexes of those that are refused, if there are any. `keys` names the domain's, `time` tells it, `waits` is for how
 -- long (ms) this caller will wait if it is refused.
--- answered(text): a reply as the session keeps it.
 
 -- @include calm
 -- @include judge
@@ -11,7 +10,7 @@
 -- @include sound
 
 local function admit(rule, total, rest, jobs, first, later, keys, time, partial, waits)
-  local load = waits == 0 and calmly(rule, total, rest, jobs, first, later, keys.stats)
+  local load = waits == 0 and calmly(rule, total, rest, jobs, first, later, keys, time)
   if load then
     return { 'admitted', false, load, rule, '-1' }, nil
   end
@@ -36,12 +35,4 @@ local function admit(rule, total, rest, jobs, first, later, keys, time, partial,
     reply = { 'refused', verdict.reason, total, rule, rate }
   end
   return reply, verdict.out
-end
-
-local function answered(text)
-  local moment, words = tonumber(text), {}
-  for word in string.gmatch(text, '%S+') do
-    words[#words + 1] = word
-  end
-  return moment and { 'accepted', moment } or words
 end

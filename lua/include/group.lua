@@ -1,5 +1,5 @@
--- GROUP, found(sources), pending_of(stream, most, worker), is_held(stream, entry), waits(stream): the consumer group
--- that every source is read by, what is pending there, and whether something is not.
+-- GROUP, found(sources), pending_of(stream, most, worker), is_held(stream, entry), any_waits(stream): the consumer
+-- group that every source is read by, what is pending there, and whether something is not.
 -- It starts at 0, not $: jobs that came before the group (or outlived it, after FLUSHALL) are its too.
 -- `found` returns the error that kept it from making the group, if one did.
 -- Without the group nothing is pending; any other trouble is raised, for what is taken for nothing gets lost.
@@ -33,7 +33,7 @@ local function is_held(stream, entry)
   return #claims(stream, entry, entry, 1) > 0
 end
 
-local function waits(stream)
+local function any_waits(stream)
   local length = redis.call('XLEN', stream)
   local held = length > 0 and redis.pcall('XPENDING', stream, GROUP)
   return held and (held.err or length > held[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from heijunka import Heijunka
 from heijunka.control.limits import Bounds, Declaration, given_of
 from heijunka.errors import Draining, InvalidOption, InvalidSetting, Overloaded
-from heijunka.policies.admission import Given, Limits, completed, spelled
+from heijunka.policies.admission import Given, InJobs, Limits, Span, completed, in_jobs, spelled
 
 NOW = 1_700_000_000_000
 MINUTE = 60_000
@@ -29,7 +30,7 @@ def declared(**limits: float) -> Declaration:
 
 
 def numbers(bounds: Bounds) -> tuple[int | None, int | None, float]:
-    return bounds.limits.soft, bounds.limits.hard, bounds.limits.reserved
+    return bounds.in_jobs.soft, bounds.in_jobs.hard, bounds.limits.reserved
 
 
 def test_a_domain_that_is_merely_used_is_unbounded(app: Heijunka) -> None:
@@ -223,6 +224,48 @@ def test_bad_tables_of_domains_are_refused(
 )
 def test_what_is_left_out_fits_what_is_given(given: Given, limits: Limits) -> None:
     assert limits == completed(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        (Given(hard=Span(30_000)), Limits(Span(25_000), Span(30_000), 0.2)),
+        (Given(soft=Span(10_000)), Limits(Span(10_000), Span(12_000), 0.2)),
+        (Given(soft=500, hard=Span(2_500)), Limits(500, Span(2_500), 0.2)),
+    ],
+)
+def test_a_limit_may_be_time_and_the_other_one_fits_it(given: Given, limits: Limits) -> None:
+    assert limits == completed(given)
+
+
+def test_time_is_worth_what_ends_in_it() -> None:
+    limits = Limits(Span(25_000), Span(30_000), 0.2)
+
+    assert InJobs(1_000, 1_200, 960) == in_jobs(limits, None)
+    assert InJobs(100, 120, 96) == in_jobs(limits, 4.0)
+    assert InJobs(1, 1, 1) == in_jobs(limits, 0.0)
+
+
+def test_a_limit_in_time_is_declared_changed_live_and_shown(app: Heijunka) -> None:
+    app.domain("payment", hard_limit="30s")
+    app.declare()
+    declared_ = app.control.limits.show("payment")
+    live = app.control.limits.set("payment", hard_limit=timedelta(minutes=1))
+
+    assert Limits(Span(25_000), Span(30_000), 0.2) == declared_.limits
+    assert (InJobs(1_000, 1_200, 960), None) == (declared_.in_jobs, declared_.throughput)
+    assert (Span(60_000), "live") == (live.limits.hard, live.origins["hard"])
+    assert Span(30_000) == app.control.limits.reset("payment").limits.hard
+
+
+@pytest.mark.parametrize("limit", ["30 parsecs", "-5s", "8d", "10ms", "1500"])
+def test_what_is_no_time_and_no_number_is_refused(app: Heijunka, limit: str) -> None:
+    with pytest.raises(InvalidOption, match="hard_limit"):
+        app.domain("payment", hard_limit=limit)
+    with pytest.raises(InvalidOption, match="hard_limit"):
+        app.control.limits.set("payment", hard_limit=limit)
+
+    assert not app.control.limits.show("payment").limits.bounded
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,6 @@ def test_an_include_that_includes_itself_is_refused_with_the_way_it_did(
     ("text", "line", "said"),
     [
         ("-- move: move.\n\n-- @include clok\n", 3, "there is no include clok"),
-        ("return 1\n-- @include clock\n", 2, "clock is included after code"),
         ("--@include clock\n", 1, "this is no include: --@include clock"),
         ("-- @include clock, ring\n", 1, "this is no include: -- @include clock, ring"),
         ("-- @include ../clock\n", 1, "this is no include: -- @include ../clock"),

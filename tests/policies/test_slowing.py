@@ -8,13 +8,13 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heijunka.policies.admission import Limits
+from heijunka.policies.admission import InJobs, Limits, in_jobs
 from heijunka.policies.slowing import LONGEST_S, pause_s, slope
 
 loads = st.floats(0, 1e9)
 ends = st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)).map(sorted)
 bounds = st.tuples(st.integers(1, 10**6), st.integers(1, 10**6), st.floats(0, 0.99)).map(
-    lambda drawn: Limits(min(drawn[:2]), max(drawn[:2]), drawn[2])
+    lambda drawn: in_jobs(Limits(min(drawn[:2]), max(drawn[:2]), drawn[2]))
 )
 
 
@@ -57,12 +57,12 @@ def test_a_little_more_load_is_a_little_longer_pause(load: float, step: float, b
 
 
 @given(limits=bounds)
-def test_high_is_slowed_from_the_soft_limit_to_the_hard_one(limits: Limits) -> None:
+def test_high_is_slowed_from_the_soft_limit_to_the_hard_one(limits: InJobs) -> None:
     assert (limits.soft, limits.hard) == slope(soft=limits.soft, hard=limits.hard, share=limits.share, high=True)
 
 
 @given(limits=bounds)
-def test_normal_and_low_are_slowed_before_they_are_refused_and_not_later_than_high(limits: Limits) -> None:
+def test_normal_and_low_are_slowed_before_they_are_refused_and_not_later_than_high(limits: InJobs) -> None:
     assert limits.hard is not None
     assert limits.share is not None
     found = slope(soft=limits.soft, hard=limits.hard, share=limits.share, high=False)
