@@ -244,6 +244,8 @@ class Crew:
             self._recycle(place, worker, now)
         if self._stopping or self._quiet or self._launcher is None:
             return
+        if self._burst and self._mourned:  # who came now would find nothing, and say that all is done
+            return
         for place in self._places():
             if place.worker is None and not place.closed and place.start_at <= now:
                 self._start(place, now)
