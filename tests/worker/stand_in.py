@@ -202,6 +202,8 @@ class Work:
 
     def _stop(self) -> None:
         self._stop_at = time.monotonic() + self._spec.grace_ms / 1_000
+        told = f"{self._spec.namespace}:told"
+        threading.Thread(target=self._client.plain, args=("RPUSH", told, self._spec.id)).start()
 
     def _set_quiet(self, *, quiet: bool) -> None:
         self._quiet = quiet
