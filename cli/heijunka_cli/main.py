@@ -32,6 +32,7 @@ SUMMARIES: Final = {
     "undrain": "Let a drained domain take jobs again.",
     "status": "Show the pools of an application.",
     "scale": "Say how many workers a pool should have, or why it has so many.",
+    "simulate": "Play a load trace against a pool that Heijunka sizes.",
     "doctor": "Look for what would keep jobs from running.",
     "config": "Look at the settings.",
     "server": "Run the embedded server by hand.",

@@ -164,7 +164,7 @@ class BurstDecision(msgspec.Struct, frozen=True):
     ended: Surge | None = None
 
 
-def decide(  # noqa: PLR0913
+def decide(
     rules: BurstRules,
     state: BurstState,
     sample: Sample,
@@ -285,7 +285,7 @@ def _carried(  # noqa: PLR0917
     )
 
 
-def _ended(  # noqa: PLR0913
+def _ended(
     rules: BurstRules,
     surge: Surge,
     totals: Totals,
@@ -315,9 +315,7 @@ def _ended(  # noqa: PLR0913
     return surge, ""
 
 
-def _calm(  # noqa: PLR0913
-    rules: BurstRules, surge: Surge, rate: float, sample: Sample, *, run_s: float | None, base: int
-) -> bool:
+def _calm(rules: BurstRules, surge: Surge, rate: float, sample: Sample, *, run_s: float | None, base: int) -> bool:
     """Whether the cause is gone: half of a burst at most, and the pool would do without, at the utilisation it aims at.
 
     The half is the hysteresis: what raises a surge and what ends it are far apart.

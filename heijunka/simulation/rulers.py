@@ -60,6 +60,7 @@ class Levelled:
         self._base: int | None = None
 
     def __call__(self, seen: Seen) -> int:
+        """What the policies decide."""
         sample = Sample(
             float(seen.at_s + 1),
             1.0,
@@ -104,7 +105,8 @@ class Static:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def __call__(self, seen: Seen) -> int:
+    def __call__(self, seen: Seen) -> int:  # noqa: ARG002
+        """Always the same."""
         return self._workers
 
 
@@ -122,6 +124,7 @@ class CeleryAutoscale:
         self._grew_s: int | None = None
 
     def __call__(self, seen: Seen) -> int:
+        """As many processes as jobs are reserved."""
         reserved = math.ceil(min(seen.busy + seen.waiting, seen.workers * seen.slots * self.PREFETCH) - 1e-9)
         wanted = math.ceil(reserved / seen.slots)
         if wanted > seen.workers:
@@ -147,6 +150,7 @@ class QueueLengthHpa:
         self._wanted: list[tuple[int, int]] = []
 
     def __call__(self, seen: Seen) -> int:
+        """As many as there are jobs, every 15 s."""
         if seen.at_s % self.LOOKS_S:
             return seen.workers
         jobs, workers = seen.busy + seen.waiting, seen.workers

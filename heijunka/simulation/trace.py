@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -133,7 +134,7 @@ def _count(name: str, line: int, text: str) -> float:
 
 def _even(name: str, bins: list[tuple[int, float, float]], gaps: Gaps) -> list[float]:
     """Counts of bins of equal length: that of most of them."""
-    steps = [round(after[1] - before[1], 3) for before, after in zip(bins, bins[1:], strict=False)]
+    steps = [round(after[1] - before[1], 3) for before, after in pairwise(bins)]
     for (line, _, _), step in zip(bins[1:], steps, strict=True):
         if step <= 0:
             raise _wrong(name, line, "is not later than the line before")
