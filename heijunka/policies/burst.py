@@ -285,7 +285,7 @@ def _carried(  # noqa: PLR0917
     )
 
 
-def _ended(
+def _ended(  # noqa: PLR0911 - an end has many reasons
     rules: BurstRules,
     surge: Surge,
     totals: Totals,

@@ -1,8 +1,8 @@
 """Play a trace against a pool, second by second, as a fluid: jobs are divisible, and arrive evenly within a second.
 
 A worker that is ordered runs after its start-up time; one that is not needed any more is gone at once, for what it runs
-is short. What waits is served first come first served, so a job that arrives when `q` jobs wait for a pool that ends
-`c` of them a second waits `q / c` seconds. With a coefficient of variation of the run times the waits that chance makes are
+is short. What waits is served first come first served: a job that arrives when `q` jobs wait for a pool that ends `c`
+of them a second waits `q / c` seconds. With a coefficient of variation of the run times the waits that chance makes are
 added (Poisson arrivals): a job waits with the probability of Erlang's C formula, then exponentially long with the mean
 of Allen and Cunneen (A. O. Allen, Probability, Statistics, and Queueing Theory, 1990).
 """
