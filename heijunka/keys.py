@@ -107,11 +107,16 @@ class NamespaceKeys:
         self.orders = at("orders")
         self.attention = at("attention")
         self.decisions = at("decisions:")
+        self.ended_surges = at("surges:")
         self.calls = at("call:")
 
     def explained(self, domain: str) -> str:
         """The key of the last decisions about one pool."""
         return self.decisions + domain
+
+    def surges(self, domain: str) -> str:
+        """The key of the surges of one pool that ended."""
+        return self.ended_surges + domain
 
     def call(self, supervisor: str) -> str:
         """The key of the bell that one supervisor waits for."""

@@ -4,15 +4,17 @@
 -- KEYS[1] leader    hash  who leads: id, term, until when (ms)
 -- KEYS[2] targets   hash  what each pool should have, by domain
 -- KEYS[3] explained list  the last decisions about the pool, newest first
--- KEYS[4] calls     prefix bells of supervisors by id
+-- KEYS[4] surges    list  the pool's surges that ended, newest first
+-- KEYS[5] calls     prefix bells of supervisors by id
 -- ARGV[1] me        str   the leader's id
 -- ARGV[2] term      int   its term
 -- ARGV[3] domain    str   of the pool
 -- ARGV[4] target    bytes
 -- ARGV[5] decision  bytes what was decided and why, "" for nothing new
--- ARGV[6] keep      int   decisions that are kept
--- ARGV[7] ttl       int   ms that a bell outlives a supervisor that never comes
--- ARGV[8..] called  supervisor str
+-- ARGV[6] surge     bytes the surge that ended now, "" for none
+-- ARGV[7] keep      int   decisions, and surges, that are kept
+-- ARGV[8] ttl       int   ms that a bell outlives a supervisor that never comes
+-- ARGV[9..] called  supervisor str
 -- Returns {"set"} | {"deposed"}
 -- Cost    O(called + keep)
 -- Flags   allow-oom
@@ -21,24 +23,29 @@
 -- @include ring
 -- @include sound
 
-local leader, targets, explained, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local leader, targets, explained, surges, calls = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local me, term, domain, target = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local decision, keep, ttl = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local decision, surge, keep, ttl = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+
+local function note(list, what)
+  if what ~= '' then
+    redis.call('LPUSH', list, what)
+    redis.call('LTRIM', list, 0, keep - 1)
+  end
+end
 
 if not leading(leader, me, term) then
   return { 'deposed' }
 end
 sound('HLEN', { targets })
-sound('LLEN', { explained })
-for i = 8, #ARGV do
+sound('LLEN', { explained, surges })
+for i = 9, #ARGV do
   sound('LLEN', { calls .. ARGV[i] })
 end
 redis.call('HSET', targets, domain, target)
-if decision ~= '' then
-  redis.call('LPUSH', explained, decision)
-  redis.call('LTRIM', explained, 0, keep - 1)
-end
-for i = 8, #ARGV do
+note(explained, decision)
+note(surges, surge)
+for i = 9, #ARGV do
   ring(calls .. ARGV[i])
   redis.call('PEXPIRE', calls .. ARGV[i], ttl)
 end

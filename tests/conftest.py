@@ -16,6 +16,9 @@ from tests.fixtures.server import Driver, Server, driver
 RUNNING = "HEIJUNKA_TEST_URL"
 """Where a server runs already (a container, for example); none is started then."""
 
+# Tests let jobs fail as often as they like; those of the breaker switch it on.
+os.environ.setdefault("HEIJUNKA_BREAKER", "none")
+
 # On a loaded machine one step takes as long as it takes; what hangs is the time limit's to find.
 settings.register_profile("heijunka", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("heijunka")

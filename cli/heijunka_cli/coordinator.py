@@ -21,6 +21,7 @@ def coordinator(*, app: str | None, log_level: str | None, redis_url: str | None
     One of all coordinators and workers leads: it sizes the pools by their load. Each worker command is a candidate
     too, so this one is only needed where none of them should lead. TERM and INT end it, and another leads at once.
     """
+    from heijunka.app.pooling import burst_rules
     from heijunka.coordinator import Candidate
     from heijunka.worker.supervisor import host_name
     from heijunka_cli import logs
@@ -33,6 +34,8 @@ def coordinator(*, app: str | None, log_level: str | None, redis_url: str | None
             opened.namespace,
             name=host_name(),
             timeout_s=opened.settings.redis_timeout_ms / 1_000,
+            bursts=burst_rules(opened.settings),
+            total_workers=opened.settings.total_workers,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: candidate.stop())

@@ -104,7 +104,7 @@ def _view(app: Heijunka, seen: Sequence[PoolStatus], before: Mapping[str, PoolSt
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("pool", "state"):
         table.add_column(title, no_wrap=True)
-    for title in ("h · n · l", "oldest", "running", "jobs/s", "busy", "workers"):
+    for title in ("h · n · l", "oldest", "running", "jobs/s", "busy", "workers", "breakers", "surge"):
         table.add_column(title, justify="right", no_wrap=True)
     reasons = []
     for one in seen:
@@ -136,4 +136,6 @@ def _row(one: PoolStatus, before: PoolStatus | None, text: Any) -> list[Any]:
         rate,
         f"{one.utilisation:.0%}",
         f"{workers}{drains}{mode}",
+        text(f"{one.broken} open", style="bold red") if one.broken else "-",
+        f"+{one.surge}" if one.surge else "-",
     ]

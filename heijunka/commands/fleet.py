@@ -10,6 +10,7 @@ import msgspec
 from heijunka.broker.command import Command, Reply
 from heijunka.clock import SERVER_CLOCK, Milliseconds
 from heijunka.keys import DomainKeys, NamespaceKeys
+from heijunka.policies.burst import Surge, Totals
 
 EXPLAINED: Final = 100
 """Decisions about one pool that are kept."""
@@ -34,6 +35,7 @@ class PoolReport(msgspec.Struct, frozen=True, omit_defaults=True):
         ended: attempts that ended, in all.
         least, most: how many workers the pool should have, as the application says.
         fixed: whether this supervisor keeps its number whatever the leader says.
+        broken: workers whose breaker is not closed.
     """
 
     workers: int
@@ -46,6 +48,7 @@ class PoolReport(msgspec.Struct, frozen=True, omit_defaults=True):
     least: int = 0
     most: int = 0
     fixed: bool = False
+    broken: int = 0
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,12 +59,14 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         pid: its process.
         room: workers that it may have in all.
         pools: by domain.
+        known: domains of the application, served or not.
     """
 
     host: str
     pid: int
     room: int
     pools: dict[str, PoolReport] = {}
+    known: tuple[str, ...] = ()
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,6 +81,9 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
         health: the word for how the pool is.
         depths: jobs that waited at the last ten looks, the oldest first.
         at_ms: when, by Redis's clock.
+        base: of the workers, those that it would have without a surge and if it were alone.
+        surge: the surge that is on.
+        surges: what all its surges have come to.
     """
 
     workers: int
@@ -86,12 +94,25 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     health: str = ""
     depths: tuple[int, ...] = ()
     at_ms: int = 0
+    base: int | None = None
+    surge: Surge | None = None
+    surges: Totals = Totals()
 
 
-class Order(msgspec.Struct, frozen=True):
-    """What somebody wants of a pool: so many workers."""
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What somebody wants of a pool.
 
-    workers: int
+    Attributes:
+        workers: so many, whatever its load; None for what the leader finds right.
+        stopped_ms: when somebody stopped its surges last, by Redis's clock.
+        moved: workers that somebody moved to it from another pool (below 0: away from it).
+        moved_ms: when that was, by Redis's clock.
+    """
+
+    workers: int | None = None
+    stopped_ms: int = 0
+    moved: int = 0
+    moved_ms: int = 0
 
 
 class Explained(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -200,6 +221,7 @@ def target(
     wanted: Target,
     *,
     decision: Explained | None = None,
+    ended: Surge | None = None,
     calls: Sequence[str] = (),
 ) -> Command[bool]:
     """Say, as leader of a term, what a pool should have; whether we are still believed.
@@ -211,23 +233,25 @@ def target(
         domain: of the pool.
         wanted: what it should have.
         decision: what changed and why; None when nothing did.
+        ended: the surge that ended now.
         calls: supervisors that are woken.
     """
     return Command(
         "target",
-        keys=(keys.leader, keys.targets, keys.explained(domain), keys.calls),
+        keys=(keys.leader, keys.targets, keys.explained(domain), keys.surges(domain), keys.calls),
         args=(
             me,
             term,
             domain,
             msgspec.msgpack.encode(wanted),
             b"" if decision is None else msgspec.msgpack.encode(decision),
+            b"" if ended is None else msgspec.msgpack.encode(ended),
             EXPLAINED,
             CALL_TTL,
             *calls,
         ),
         read=lambda reply: reply[0] == b"set",
-        repeatable=decision is None,
+        repeatable=decision is None and ended is None,
     )
 
 

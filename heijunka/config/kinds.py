@@ -6,6 +6,7 @@ shows is what it would read again, secrets apart.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -94,6 +95,21 @@ def whole(least: int, most: int) -> Kind:
         return _within(number, least, most)
 
     return Kind(f"a whole number from {least:,} to {most:,}", read)
+
+
+def number(least: float, most: float) -> Kind:
+    """A number within a range, or its digits."""
+
+    def read(value: object) -> float:
+        try:
+            read = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        except ValueError:
+            read = math.nan
+        if not least <= read <= most:
+            raise Refused("is no number within its range")
+        return read
+
+    return Kind(f"a number from {least:,} to {most:,}", read, lambda value: f"{value:g}")
 
 
 def size(least: str, most: str) -> Kind:

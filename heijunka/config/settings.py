@@ -12,7 +12,7 @@ import msgspec
 
 from heijunka.config.address import ADDRESS
 from heijunka.config.domains import DOMAINS
-from heijunka.config.kinds import Kind, choice, duration, or_none, size, text, whole
+from heijunka.config.kinds import Kind, choice, duration, number, or_none, size, text, whole
 from heijunka.policies.admission import Given
 
 DEFAULT: Final = "default"
@@ -170,6 +170,66 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         whole(1, 500),
         "The most workers of one supervisor, of all its domains together.",
     ] = 50
+    breaker: Annotated[
+        str,
+        or_none(text("a number of failures, or a share of attempts such as 0.5 of 20"), none="none"),
+        "What opens a worker's breaker: failures in a row, or a share of the last attempts. With none, nothing.",
+    ] = "3"
+    breaker_recovery: Annotated[
+        str,
+        choice("auto", "manual"),
+        "Whether an open breaker tries one job after a while, or stays open until `heijunka breaker reset`.",
+    ] = "auto"
+    breaker_open_ms: Annotated[
+        int,
+        duration(least="10ms", most="1d"),
+        "How long a breaker stays open before one job is tried; twice as long each time that this fails.",
+    ] = 5_000
+    breaker_open_most_ms: Annotated[
+        int,
+        duration(least="10ms", most="1d"),
+        "How long a breaker stays open at most.",
+    ] = 60_000
+    alert_command: Annotated[
+        str | None,
+        or_none(text("a command")),
+        "A command that is run when a breaker opens, with what happened as JSON on its stdin.",
+    ] = None
+    alert_webhook: Annotated[
+        str | None,
+        or_none(text("an address that begins with http:// or https://", r"https?://\S{1,2000}")),
+        "Where what happened is posted as JSON when a breaker opens.",
+    ] = None
+    total_workers: Annotated[
+        int | None,
+        or_none(whole(1, 100_000)),
+        "Workers of all pools together, over all hosts; the leader shares them out. With none, any number.",
+    ] = None
+    burst_factor: Annotated[
+        float,
+        number(1.01, 1_000_000),
+        "How many times the arrivals of the last minute are a burst.",
+    ] = 10.0
+    surge_workers: Annotated[
+        int,
+        whole(0, 10_000),
+        "Workers that a surge adds to a pool when there is a burst. With 0, there are no surges.",
+    ] = 5
+    surge_lasts_ms: Annotated[
+        int,
+        duration(least="1s", most="1d"),
+        "How long a surge lasts, unless its cause goes on or is gone early.",
+    ] = 300_000
+    surge_cost_per_worker_hour: Annotated[
+        float,
+        number(0, 1_000_000),
+        "What a worker of a surge costs an hour, in any currency.",
+    ] = 0.0
+    surge_budget: Annotated[
+        float | None,
+        or_none(number(0, 1_000_000_000)),
+        "What the surges of one pool may cost a day (UTC). With none, any sum.",
+    ] = None
     slots: Annotated[int, whole(1, 10_000), "Attempts that one worker process runs at a time."] = 1
     max_jobs: Annotated[
         int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from heijunka.broker.client import Client
+from heijunka.control.breakers import BreakersOf
 from heijunka.control.dead import DeadLetters
 from heijunka.control.limits import Bounds, LimitsOf
 from heijunka.control.pools import PoolsOf
@@ -50,6 +51,11 @@ class Control:
     def pools(self) -> PoolsOf:
         """The pools of workers."""
         return PoolsOf(self._client, self._keys, self._namespace, self._domains)
+
+    @property
+    def breakers(self) -> BreakersOf:
+        """The circuit breakers of its workers."""
+        return BreakersOf(self._client, self._keys, self._namespace)
 
     @property
     def limits(self) -> LimitsOf:

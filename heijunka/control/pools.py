@@ -13,6 +13,8 @@ from heijunka.commands.fleet import EXPLAINED
 from heijunka.counted import counted
 from heijunka.errors import InvalidOption, MaxWorkersReached, MinWorkersReached
 from heijunka.keys import DomainKeys, NamespaceKeys, Priority
+from heijunka.policies.balance import BalanceRules, Move, Share, coefficient, rebalanced
+from heijunka.policies.burst import Surge, Totals
 
 
 class PoolStatus(msgspec.Struct, frozen=True):
@@ -27,7 +29,9 @@ class PoolStatus(msgspec.Struct, frozen=True):
             were started with a number, "alone" when nobody leads.
         least, most: bounds of the target.
         slots: attempts that all its workers can run at a time.
+        surge: workers that a surge adds now.
         busy: jobs that workers hold.
+        broken: workers whose breaker is not closed.
         waiting: jobs that nobody has pulled yet.
         ready: of these, how many of each priority.
         load: jobs that wait or run, and admission leases.
@@ -47,7 +51,9 @@ class PoolStatus(msgspec.Struct, frozen=True):
     least: int
     most: int
     slots: int
+    surge: int
     busy: int
+    broken: int
     waiting: int
     ready: dict[Priority, int]
     load: int
@@ -145,7 +151,7 @@ class PoolOf:
                 domain=self.domain,
                 limit=least,
             )
-        self._client.execute(commands.order(self._namespace, self.domain, Order(workers)))
+        self._order(fleet, workers=workers)
         return workers
 
     def adjust_workers(self, by: int) -> int:
@@ -167,7 +173,7 @@ class PoolOf:
         Raises:
             BrokerError: Redis cannot be reached, or answered with an error.
         """
-        self._client.execute(commands.order(self._namespace, self.domain, None))
+        self._order(self._client.execute(commands.fleet(self._namespace)), workers=None)
 
     def explain(self, last: int = EXPLAINED) -> list[Explained]:
         """The last decisions about its size, the newest first.
@@ -181,9 +187,54 @@ class PoolOf:
         found = self._client.plain("LRANGE", self._namespace.explained(self.domain), 0, max(0, last - 1))
         return [msgspec.msgpack.decode(one, type=Explained) for one in found] if last > 0 else []
 
+    def surges(self, last: int = EXPLAINED) -> list[Surge]:
+        """Its surges that ended, the newest first.
+
+        Parameters:
+            last: how many at most, up to 100.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        found = self._client.plain("LRANGE", self._namespace.surges(self.domain), 0, max(0, last - 1))
+        return [msgspec.msgpack.decode(one, type=Surge) for one in found] if last > 0 else []
+
+    def burst_status(self) -> Surge | None:
+        """The surge that is on.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        fleet = self._client.execute(commands.fleet(self._namespace))
+        return fleet.targets.get(self.domain, Target(0)).surge
+
+    def surge_metrics(self) -> Totals:
+        """What all its surges have come to.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        fleet = self._client.execute(commands.fleet(self._namespace))
+        return fleet.targets.get(self.domain, Target(0)).surges
+
+    def stop_surge(self) -> bool:
+        """End its surge, and begin none for as long as one lasts; whether there was one.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        fleet = self._client.execute(commands.fleet(self._namespace))
+        self._order(fleet, stopped_ms=fleet.now_ms)
+        return fleet.targets.get(self.domain, Target(0)).surge is not None
+
+    def _order(self, fleet: Fleet, **wanted: int | None) -> None:
+        order = msgspec.structs.replace(fleet.orders.get(self.domain, Order()), **wanted)
+        command = commands.order(self._namespace, self.domain, None if order == Order() else order)
+        self._client.execute(command)
+
     def _meant(self, fleet: Fleet) -> int:
-        ordered, target = fleet.orders.get(self.domain), fleet.targets.get(self.domain)
-        if ordered is not None:
+        ordered, target = fleet.orders.get(self.domain, Order()), fleet.targets.get(self.domain)
+        if ordered.workers is not None:
             return ordered.workers
         return target.workers if target else sum(one.workers for one in fleet.pool(self.domain).values())
 
@@ -203,7 +254,9 @@ class PoolOf:
             least=least,
             most=most,
             slots=sum((one.workers - one.starting) * one.slots for one in reports.values()),
+            surge=target.surge.workers if target.surge else 0,
             busy=depths.running,
+            broken=sum(one.broken for one in reports.values()),
             waiting=waiting,
             ready=depths.ready,
             load=depths.load,
@@ -243,6 +296,32 @@ class PoolsOf:
         """Who leads; "" when nobody does."""
         return self._client.execute(commands.fleet(self._namespace)).leader
 
+    def balance(self) -> float:
+        """How evenly the pools are used, from 0 to 1; see docs/scaling.md.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        fleet = self._client.execute(commands.fleet(self._namespace))
+        return coefficient([one.utilisation for one in _shares(fleet).values()])
+
+    def rebalance(self) -> Move:
+        """Move workers from the least used pool to the most used one, if they are not balanced; what was moved.
+
+        Pools whose size was ordered, or fixed when they were started, are left out.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        fleet = self._client.execute(commands.fleet(self._namespace))
+        move = rebalanced(BalanceRules(), _shares(fleet))
+        for domain, moved in ((move.source, -move.migrated), (move.destination, move.migrated)):
+            if moved:
+                order = fleet.orders.get(domain, Order())
+                order = msgspec.structs.replace(order, moved=moved, moved_ms=fleet.now_ms)
+                self._client.execute(commands.order(self._namespace, domain, order))
+        return move
+
     def health(self) -> dict[str, PoolHealth]:
         """How each pool has been doing, by domain.
 
@@ -259,8 +338,19 @@ def _bounds(reports: dict[str, PoolReport]) -> tuple[int, int]:
     return min(one.least for one in reports.values()), max(one.most for one in reports.values())
 
 
+def _shares(fleet: Fleet) -> dict[str, Share]:
+    """What pools have whose sizes are the leader's to choose."""
+    found = {}
+    for domain in fleet.domains():
+        target = fleet.targets.get(domain)
+        if target is not None and _mode(fleet, domain) == "auto":
+            least, most = _bounds(fleet.pool(domain))
+            found[domain] = Share(target.workers, target.workers, least, most, target.utilisation)
+    return found
+
+
 def _mode(fleet: Fleet, domain: str) -> str:
-    if domain in fleet.orders:
+    if fleet.orders.get(domain, Order()).workers is not None:
         return "manual"
     reports = fleet.pool(domain).values()
     if reports and all(one.fixed for one in reports):

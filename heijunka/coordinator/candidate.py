@@ -22,6 +22,8 @@ from heijunka.commands import Led
 from heijunka.coordinator.lead import Lead
 from heijunka.errors import HeijunkaError
 from heijunka.keys import NamespaceKeys
+from heijunka.policies.balance import BalanceRules
+from heijunka.policies.burst import BurstRules
 
 log: Final = logging.getLogger("heijunka.coordinator")
 
@@ -43,6 +45,8 @@ class Candidate:
         namespace: whose pools.
         name: what its id begins with.
         timeout_s: how long a call to Redis may take, in seconds.
+        bursts: when the leader gives a pool a surge.
+        total_workers: that all pools may have together; None for any number.
         tick_s: how often the leader decides, in seconds.
         away: called when Redis cannot be reached.
 
@@ -62,13 +66,19 @@ class Candidate:
         *,
         name: str,
         timeout_s: float = 5.0,
+        bursts: BurstRules | None = None,
+        total_workers: int | None = None,
         tick_s: float = TICK_S,
         lease_ms: Milliseconds = LEASE_MS,
         away: Callable[[], None] | None = None,
     ) -> None:
         self.id = f"{name}-{os.urandom(4).hex()}"
         self.leading = False
-        self._keys = NamespaceKeys(namespace)
+        self._keys, self._bursts, self._balance = (
+            NamespaceKeys(namespace),
+            bursts or BurstRules(),
+            BalanceRules(total_workers),
+        )
         self._tick_s, self._lease_ms = tick_s, lease_ms
         client = Client(url, role="coordinator", timeout_s=min(timeout_s, lease_ms / 3_000))
         self._channel = client.channel()
@@ -131,7 +141,7 @@ class Candidate:
             self._lead = None
         elif self._lead is None or self._lead.term != led.term:
             log.info("%s leads, term %d", self.id, led.term)
-            self._lead = Lead(self._keys, self.id, led.term)
+            self._lead = Lead(self._keys, self.id, led.term, self._bursts, self._balance)
         self.leading = led.leading
 
     def _resign(self) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from heijunka.commands import Depths, Fleet, PoolReport, Target
-from heijunka.coordinator.memory import Memory
+import msgspec
+
+from heijunka.commands import Depths, Fleet, Order, PoolReport, Target
+from heijunka.coordinator.memory import Flow, Memory
 from heijunka.errors import InvalidOption
 from heijunka.keys import PRIORITIES
+from heijunka.policies import burst
+from heijunka.policies.balance import Share
+from heijunka.policies.burst import BurstRules, BurstState, Surge
 from heijunka.policies.health import health
 from heijunka.policies.scaling import Sample, ScalingRules, State, decide
 
@@ -15,19 +20,36 @@ DEPTHS: Final = 10
 """How many looks back the queue's depth is kept."""
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What a pool should have, if it were alone.
+
+    Attributes:
+        target: that.
+        share: for sharing out what all pools may have; None when its size is not the leader's to choose.
+        ended: the surge that ended now.
+    """
+
+    target: Target
+    share: Share | None = None
+    ended: Surge | None = None
+
+
 class Pool:
     """What the leader remembers of one pool.
 
     Parameters:
         domain: whose jobs it runs.
+        bursts: when it gets a surge.
     """
 
-    def __init__(self, domain: str) -> None:
-        self._domain = domain
+    def __init__(self, domain: str, bursts: BurstRules) -> None:
+        self._domain, self._bursts = domain, bursts
         self._memory, self._state = Memory(), State()
+        self._burst: BurstState | None = None
         self._depths: tuple[int, ...] = ()
+        self._moved_ms = 0
 
-    def decide(self, fleet: Fleet, depths: Depths, oldest_ms: int | None) -> Target:
+    def decide(self, fleet: Fleet, depths: Depths, oldest_ms: int | None) -> Wanted:
         """What the pool should have.
 
         Parameters:
@@ -40,48 +62,102 @@ class Pool:
         backlog = sum(waiting for priority, waiting in depths.ready.items() if priority not in paused) + depths.suspects
         self._depths = (*self._depths, backlog)[-DEPTHS:]
         workers = sum(one.workers for one in reports.values())
-        wanted = before.workers if before else workers
+        if self._burst is None:  # a leader before us may have raised a surge
+            self._burst = BurstState(surge=before.surge, totals=before.surges) if before else BurstState()
+        base = _base(before, workers)
+        stays = Target(workers=before.workers if before else workers, base=base, health=before.health if before else "")
         if "draining" in depths.limits and not depths.load and not depths.scheduled:
-            return self._target(fleet, 0, "it is drained, and nothing is left", 0.0, "idle")
+            return self._wanted(fleet, Target(0, reason="it is drained, and nothing is left", health="idle", base=0))
         if len(paused) == len(PRIORITIES):
-            return self._target(fleet, wanted, "its queues are paused", 0.0, before.health if before else "")
+            return self._wanted(fleet, msgspec.structs.replace(stays, reason="its queues are paused"))
         flow = self._memory.look(fleet.now_ms, depths, reports)
         if flow is None:
-            return self._target(fleet, wanted, "the first look at this pool", 0.0, before.health if before else "")
-        sample = Sample(
-            at_s=fleet.now_ms / 1_000,
-            seconds=flow.seconds,
-            arrivals=flow.arrivals,
-            attempts=flow.attempts,
-            busy_s=flow.busy_s,
-            slot_s=flow.slot_s,
-            backlog=backlog,
-            oldest_s=0.0 if oldest_ms is None else max(0, fleet.now_ms - oldest_ms) / 1_000,
-            workers=workers,
-            slots=max((one.slots for one in reports.values()), default=1),
-        )
+            return self._wanted(fleet, msgspec.structs.replace(stays, reason="the first look at this pool"))
         try:
             rules = _rules(reports)
         except InvalidOption as error:
-            return self._target(fleet, wanted, str(error), 0.0, "degraded")
-        decision = decide(rules, self._state, sample, wanted)
-        self._state = decision.state
-        word = health(rules, sample, decision.utilisation)
-        return self._target(fleet, decision.workers, decision.reason, decision.utilisation, word)
+            return self._wanted(fleet, msgspec.structs.replace(stays, reason=str(error), health="degraded"))
+        return self._decided(fleet, rules, _sample(fleet.now_ms, flow, backlog, oldest_ms, reports), flow, base)
 
-    def _target(self, fleet: Fleet, workers: int, reason: str, utilisation: float, word: str) -> Target:
-        order = fleet.orders.get(self._domain)
-        if order is not None:
-            reason = f"{order.workers} workers were ordered ({reason})"
-        return Target(
-            workers=workers if order is None else order.workers,
-            reason=reason,
-            mode="auto" if order is None else "manual",
-            utilisation=round(utilisation, 4),
-            health=word,
-            depths=self._depths,
-            at_ms=fleet.now_ms,
+    def _decided(self, fleet: Fleet, rules: ScalingRules, sample: Sample, flow: Flow, base: int) -> Wanted:
+        assert self._burst is not None  # noqa: S101 - decide saw to it
+        reports, order = fleet.pool(self._domain), fleet.orders.get(self._domain, Order())
+        if order.moved and order.moved_ms > self._moved_ms:
+            if self._moved_ms:  # one that came before we led has had its effect
+                base = max(rules.least, min(rules.most, base + order.moved))
+            self._moved_ms = order.moved_ms
+        self._moved_ms = self._moved_ms or 1
+        broken = sum(one.broken for one in reports.values())
+        decision = decide(rules, self._state, sample, base)
+        self._state = decision.state
+        size, reason = decision.workers, decision.reason
+        surge = burst.decide(
+            self._bursts,
+            self._burst,
+            sample,
+            run_s=decision.state.mean_run_s,
+            base=size,
+            most=rules.most,
+            completed=flow.completed,
+            stopped_s=order.stopped_ms / 1_000 if order.stopped_ms else None,
         )
+        self._burst, extra = surge.state, surge.extra
+        if broken and size + extra > base:
+            reason = f"{broken} of {sample.workers} breakers are open, so it does not grow ({reason})"
+            size, extra = min(size, base), 0
+        if surge.reason:
+            reason = f"{reason}; {surge.reason}"
+        target = Target(
+            workers=size + extra,
+            reason=reason,
+            utilisation=round(decision.utilisation, 4),
+            health=health(rules, sample, decision.utilisation, broken),
+            base=size,
+            surge=surge.state.surge,
+            surges=surge.state.totals,
+        )
+        before = fleet.targets.get(self._domain)
+        has = min(before.workers, rules.most) if before else base
+        share = Share(has, target.workers, rules.least, rules.most, decision.utilisation)
+        return self._wanted(fleet, target, share, surge.ended)
+
+    def _wanted(self, fleet: Fleet, target: Target, share: Share | None = None, ended: Surge | None = None) -> Wanted:
+        order = fleet.orders.get(self._domain, Order())
+        reports = fleet.pool(self._domain).values()
+        if order.workers is not None:
+            target = msgspec.structs.replace(
+                target,
+                workers=order.workers,
+                reason=f"{order.workers} workers were ordered ({target.reason})",
+                mode="manual",
+                base=order.workers,
+            )
+        fixed = bool(reports) and all(one.fixed for one in reports)
+        if self._burst is not None and target.surge is None and not ended:
+            target = msgspec.structs.replace(target, surge=self._burst.surge, surges=self._burst.totals)
+        target = msgspec.structs.replace(target, depths=self._depths, at_ms=fleet.now_ms)
+        return Wanted(target, None if order.workers is not None or fixed else share, ended)
+
+
+def _base(before: Target | None, workers: int) -> int:
+    if before is None:
+        return workers
+    return before.workers if before.base is None else before.base
+
+
+def _sample(now_ms: int, flow: Flow, backlog: int, oldest_ms: int | None, reports: dict[str, PoolReport]) -> Sample:
+    return Sample(
+        at_s=now_ms / 1_000,
+        seconds=flow.seconds,
+        arrivals=flow.arrivals,
+        attempts=flow.attempts,
+        busy_s=flow.busy_s,
+        slot_s=flow.slot_s,
+        backlog=backlog,
+        oldest_s=0.0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1_000,
+        workers=sum(one.workers for one in reports.values()),
+        slots=max((one.slots for one in reports.values()), default=1),
+    )
 
 
 def _rules(reports: dict[str, PoolReport]) -> ScalingRules:

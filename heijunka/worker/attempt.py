@@ -37,6 +37,7 @@ from heijunka.errors import (
 )
 from heijunka.keys import Priority
 from heijunka.policies.backoff import park_delay_ms, retry_delay_ms
+from heijunka.worker.breaker import Breaker
 from heijunka.worker.runnable import Runnable
 from heijunka.worker.sparing import Sparing
 
@@ -99,11 +100,12 @@ class Pipeline:
         server_ms: Callable[[], int],
         keep_failure_ms: int,
         park_ttl_ms: int = 0,
+        breaker: Breaker | None = None,
     ) -> None:
         self._runnables, self._worker = runnables, worker
         self._server_ms, self._keep_failure_ms = server_ms, keep_failure_ms
         self.cancels: set[tuple[int, bytes]] = set()
-        self._park_ttl_ms = park_ttl_ms
+        self._park_ttl_ms, self._breaker = park_ttl_ms, breaker
         self._unheard: set[str] = set()  # tasks that were asked for and are unknown
         self.failures = Sparing(log)
 
@@ -155,6 +157,8 @@ class Pipeline:
         """The outcome of an attempt whose task returned `value`."""
         if attempt.current.was_told:
             return self._cancelled(attempt.entry, attempt.job, "it was cancelled while it ran")
+        if self._breaker is not None and self._breaker.counts:
+            self._breaker.succeeded(attempt.entry)
         keep_ms = _keep_ms(attempt.job, attempt.runnable)
         if keep_ms == 0:
             return commands.ack(attempt.entry)
@@ -178,6 +182,8 @@ class Pipeline:
                 return self._dead(attempt, "rejected", error)
             if isinstance(error, attempt.runnable.final):
                 return self._dead(attempt, "final", error)
+            if self._breaker is not None and not isinstance(error, Steer):
+                self._breaker.failed(attempt.entry, error)
             if attempt.job.attempt >= attempt.current.attempts:
                 return self._dead(attempt, "timeout" if isinstance(error, TIMEOUTS) else "retries", error)
             return self._retried(attempt, self._pause_ms(attempt, error), error)

@@ -27,7 +27,7 @@ MAGIC: Final = b"hjboard2"
 
 _HEADER: Final = Struct("@8sQQQ")  # magic, slots, pid, joined
 _PID: Final = Struct("@Q")
-_PID_AT, _JOINED_AT, _QUIET_AT, _RETIRE_AT, _RETIRING_AT = 16, 24, 32, 40, 48
+_PID_AT, _JOINED_AT, _QUIET_AT, _RETIRE_AT, _RETIRING_AT, _BREAKER_AT = 16, 24, 32, 40, 48, 56
 _SLOTS_AT: Final = 64
 _SLOT: Final = 128
 
@@ -191,7 +191,16 @@ class Board:
         """The worker pulls no more and ends when it has finished what it runs: a successor may start."""
         _PID.pack_into(self._memory, _RETIRING_AT, 1)
 
+    def mark_breaker(self, word: int) -> None:
+        """How the worker's breaker is: 0 closed, 1 open, 2 half-open."""
+        _PID.pack_into(self._memory, _BREAKER_AT, word)
+
     # -- the supervisor's side ------------------------------------------------------------------
+
+    @property
+    def broken(self) -> bool:
+        """Whether the worker's breaker is not closed."""
+        return bool(_PID.unpack_from(self._memory, _BREAKER_AT)[0])
 
     def wish_retirement(self) -> None:
         """Say that the worker should end when it has finished what it runs; a signal tells it to look."""

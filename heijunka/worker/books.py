@@ -35,7 +35,7 @@ class Books:
             now_ns: by CLOCK_MONOTONIC.
         """
         busy_ns, slot_ns, ended = self._busy_ns, self._slot_ns, self._ended
-        workers = starting = draining = 0
+        workers = starting = draining = broken = 0
         for worker in living:
             one_busy_ns, one_slot_ns, one_ended = _done(worker, now_ns)
             busy_ns, slot_ns, ended = busy_ns + one_busy_ns, slot_ns + one_slot_ns, ended + one_ended
@@ -44,7 +44,8 @@ class Books:
             else:
                 workers += 1
                 starting += not worker.joined
-        return PoolReport(workers, starting, draining, slots, busy_ns, slot_ns, ended)
+                broken += worker.board.broken
+        return PoolReport(workers, starting, draining, slots, busy_ns, slot_ns, ended, broken=broken)
 
 
 def _done(worker: Worker, now_ns: int) -> tuple[int, int, int]:

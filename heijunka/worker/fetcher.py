@@ -19,9 +19,11 @@ from heijunka.broker.client import Client
 from heijunka.broker.conversation import Patience, pause
 from heijunka.clock import Milliseconds
 from heijunka.commands import Entry, Lost, Pulled
+from heijunka.control.breakers import RESET
 from heijunka.counted import counted
 from heijunka.errors import BrokerError, EnqueueError
 from heijunka.keys import PRIORITIES, SUSPECTS, DomainKeys
+from heijunka.worker.breaker import Breaker
 from heijunka.worker.fatal import essential
 from heijunka.worker.inbox import Inbox
 from heijunka.worker.settler import Settler
@@ -30,6 +32,12 @@ from heijunka.worker.spec import WorkerSpec
 log: Final = logging.getLogger("heijunka.worker")
 
 NO_BOUND: Final = 1 << 62
+LONGEST_REST_S: Final = 1.0
+"""How long the fetcher rests while the breaker is open, before it looks again."""
+
+ARRIVES_S: Final = 1.0
+"""How long a pull that is under way is waited for when a breaker opens; what it brings is given back by the fetcher."""
+
 HELD_COUNT: Final = 10_000
 HELD_WITHIN_S: Final = 1.0
 """How long a pull is waited for when somebody asks what is held: while Redis is away, a stop must not wait for it."""
@@ -52,6 +60,7 @@ class Fetcher:
         settler: knows what is held.
         want: how many jobs to hold, and how many slots are free.
         joined: told Redis's time (ms) when the worker has registered.
+        breaker: says when nothing may be pulled; None for never.
     """
 
     def __init__(
@@ -64,11 +73,12 @@ class Fetcher:
         *,
         want: Callable[[], tuple[int, int]],
         joined: Callable[[int], None],
+        breaker: Breaker | None = None,
     ) -> None:
         self._channel = client.channel()
         self._waiting = client.blocking(longest_s=spec.poll_ms / 1_000)
         self._keys, self._spec, self._inbox, self._settler = keys, spec, inbox, settler
-        self._want, self._joined = want, joined
+        self._want, self._joined, self._breaker = want, joined, breaker
         self._running = threading.Event()
         self._running.set()
         self._stopping = False
@@ -152,6 +162,33 @@ class Fetcher:
                 self._settler.put(entry, commands.release(entry))
         return [entry for entry in entries if entry.priority not in paused]
 
+    def look_for_reset(self, client: Client) -> None:
+        """Close the breaker, if somebody asked for that since it opened.
+
+        Parameters:
+            client: for the calling thread.
+        """
+        if self._breaker is None or self._breaker.closed:
+            return
+        try:
+            asked = client.plain("HGET", self._keys.limits, RESET)
+        except (BrokerError, EnqueueError) as error:
+            log.warning("%s cannot ask whether its breaker was reset: %s", self._spec.id, error)
+            return
+        if asked:
+            self._breaker.reset(int(asked))
+            self._inbox.nudge()
+
+    def give_back_unstarted(self) -> None:
+        """Give back what was pulled and not started. From any thread but the fetcher's own."""
+        if self._pulling.acquire(timeout=ARRIVES_S):
+            try:
+                if not self._stopping:
+                    self._give_back(self._inbox.drained())
+            finally:
+                self._pulling.release()
+        self._inbox.nudge()
+
     def join(self, timeout_s: float) -> None:
         """Wait until the thread has ended, and closed its connections."""
         self._thread.join(timeout_s)
@@ -166,6 +203,9 @@ class Fetcher:
 
     def _step(self) -> None:
         self._inbox.watch()
+        if self._breaker is not None and not self._breaker.closed:
+            self._probe(self._breaker)
+            return
         self._give_back_what_is_stuck()
         wanted, free = self._want()
         unstarted = len(self._inbox)
@@ -189,6 +229,9 @@ class Fetcher:
             self._inbox.put(entries)
             self._left -= len(entries)
             self._taken += len(entries)
+            if self._breaker is not None and not self._breaker.closed:  # since we asked for them
+                self._give_back(self._inbox.drained())
+                return
         if (entries and entries[0].source == SUSPECTS) or self._yielding:
             self._wait_until_alone()
         elif not entries:
@@ -269,19 +312,52 @@ class Fetcher:
         with self._pulling:
             if self._stopping:
                 return
-            entries = self._inbox.drained()
-            for entry in entries:
-                self._settler.put(entry, commands.release(entry))
-            self._left += len(entries)
-            self._taken -= len(entries)
+            self._give_back(self._inbox.drained())
         self._stuck = True
+
+    def _give_back(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._settler.put(entry, commands.release(entry))
+        self._left += len(entries)
+        self._taken -= len(entries)
+
+    def _probe(self, breaker: Breaker) -> None:
+        """The breaker is not closed: pull nothing, or the one job that shows whether they still fail."""
+        wait_s = breaker.wait_s()
+        if wait_s is None and self._spec.burst:  # nobody will come to reset it
+            self.on_drained()
+            self._stopping = True
+        elif wait_s is None or wait_s > 0:
+            self._inbox.wait_until_low(-1, LONGEST_REST_S if wait_s is None else min(wait_s, LONGEST_REST_S))
+        elif breaker.probe in self._settler.held:
+            self._inbox.wait_until_low(-1, 0.02)
+        elif self._left <= 0:
+            self._spent(0)
+        else:
+            self._try_one(breaker)
+
+    def _try_one(self, breaker: Breaker) -> None:
+        with self._pulling:
+            if self._stopping:
+                return
+            entries = self._pulled(1)
+            self._settler.hold(entries)
+            if entries:
+                breaker.probe = (entries[0].source, entries[0].id)
+            self._inbox.put(entries)
+            self._left -= len(entries)
+            self._taken += len(entries)
+        if not entries:
+            self._nothing()
 
     def _wait_for_bell(self) -> None:
         seconds = self._spec.poll_ms / 1_000
         if self._settler.held:  # be back when a slot is free to take a job that arrived without a ring
             seconds = min(seconds, 1.0)
         try:
-            self._waiting.plain("BLPOP", self._keys.bell, f"{seconds:.3f}", patience=Patience(0))
+            rung = self._waiting.plain("BLPOP", self._keys.bell, f"{seconds:.3f}", patience=Patience(0))
+            if rung and self._breaker is not None and not self._breaker.closed:  # it was meant for who may pull
+                self._waiting.plain("RPUSH", self._keys.bell, b"1", patience=Patience(0))
         except (BrokerError, EnqueueError) as error:
             self._troubled(error)
 

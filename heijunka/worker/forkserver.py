@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from heijunka.app.pooling import burst_rules
 from heijunka.broker import scripts
 from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
 from heijunka.server import state_directory
@@ -231,6 +232,8 @@ def _ready(path: str, app: Any) -> Ready:
     settings, main = app.settings, threading.main_thread()
     if not app.domains:
         raise AppError(f"{path} has no task", hint="decorate a function with @task")
+    for domain in app.domains:
+        app.breaker(domain)  # what is wrong with it is found now, once, and not in every worker
     redis_url = app.redis_url()
     embedded = app.uses_embedded_server
     return Ready(
@@ -250,8 +253,9 @@ def _ready(path: str, app: Any) -> Ready:
         on_stall=settings.on_stall,
         max_jobs=settings.max_jobs,
         max_memory=settings.max_memory,
-        min_workers=settings.min_workers,
-        max_workers=settings.max_workers,
+        pools={domain: app.pool_terms(domain) for domain in app.domains},
+        bursts=burst_rules(settings),
+        total_workers=settings.total_workers,
         host_max_workers=settings.host_max_workers,
         keep_failure_ms=settings.keep_result_ms,
         dead_max_age_ms=settings.dead_max_age_ms,

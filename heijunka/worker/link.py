@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from heijunka.app.pooling import PoolTerms
+from heijunka.policies.burst import BurstRules
 from heijunka.worker.spec import WorkerSpec
 
 LOAD_APP: Final = "heijunka.worker.runnable:prepared_app"
@@ -64,7 +66,9 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         on_stall: what follows: "alarm" for no more than that, "dead" for a dead letter.
         max_jobs: after how many jobs a worker retires; 0 for never.
         max_memory: from how many bytes on a worker retires; 0 for never.
-        min_workers, max_workers: of each pool, over all hosts.
+        pools: how many workers each pool may have and begins with, by domain.
+        bursts: when the leader gives a pool a surge.
+        total_workers: that all pools may have together, over all hosts; None for any number.
         host_max_workers: of all pools together, on this host.
     """
 
@@ -90,8 +94,9 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     on_stall: Literal["alarm", "dead"] = "alarm"
     max_jobs: int = 0
     max_memory: int = 0
-    min_workers: int = 2
-    max_workers: int = 50
+    pools: dict[str, PoolTerms] = {}
+    bursts: BurstRules = BurstRules()
+    total_workers: int | None = None
     host_max_workers: int = 50
 
 

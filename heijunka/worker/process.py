@@ -31,6 +31,7 @@ from heijunka.policies.pace import blended_ms, pull_size
 from heijunka.wire import ID_IN_BLOB
 from heijunka.worker.attempt import Pipeline
 from heijunka.worker.board import Board
+from heijunka.worker.breaker import Breaker, alert
 from heijunka.worker.fatal import essential
 from heijunka.worker.fetcher import Fetcher
 from heijunka.worker.inbox import Inbox
@@ -84,12 +85,14 @@ class WorkerProcess:
 
         board.name_tasks(tuple(app.tasks))
         tasks = {name: task for name, task in runnables(app).items() if task.domain == spec.domain}
+        breaker = self._breaker()
         pipeline = Pipeline(
             tasks,
             worker=spec.id,
-            server_ms=lambda: wall_ms() + self._ahead_ms,
+            server_ms=self._server_ms,
             keep_failure_ms=app.settings.keep_result_ms,
             park_ttl_ms=app.settings.park_ttl_ms,
+            breaker=breaker,
         )
         self._cancels = pipeline.cancels
         self._failures = pipeline.failures
@@ -113,8 +116,17 @@ class WorkerProcess:
             ]
             self._executor = self._slots[0] if spec.slots == 1 else ThreadExecutor(self._slots)
         self._fetcher = Fetcher(
-            self._client, self._keys, spec, self._inbox, self._settler, want=self._want, joined=self._joined
+            self._client,
+            self._keys,
+            spec,
+            self._inbox,
+            self._settler,
+            want=self._want,
+            joined=self._joined,
+            breaker=breaker,
         )
+        if breaker is not None:
+            breaker.on_open = self._fetcher.give_back_unstarted
         self._fetcher.on_drained = lambda: self._orders.put(signal.SIGTERM)
         self._fetcher.on_spent = lambda: self._orders.put(RETIRE)
 
@@ -167,6 +179,7 @@ class WorkerProcess:
             order: int = self._orders.get()
             if order == LOOK_FOR_NEWS:
                 self._fetcher.look_for_pauses(self._client)
+                self._fetcher.look_for_reset(self._client)
                 self._look_for_marks()
             elif order in {signal.SIGTERM, RETIRE}:
                 return order
@@ -176,6 +189,31 @@ class WorkerProcess:
                 self._fetcher.quiet()
             else:
                 self._fetcher.resume()
+
+    # -- the breaker ----------------------------------------------------------------------------
+
+    def _breaker(self) -> Breaker | None:
+        rules, expected = self._app.breaker(self._spec.domain)
+        if rules is None:
+            return None
+        return Breaker(
+            rules,
+            expected,
+            worker=self._spec.id,
+            domain=self._spec.domain,
+            server_ms=self._server_ms,
+            shown=self._board.mark_breaker,
+            opened=self._opened,
+        )
+
+    def _opened(self, facts: dict[str, object]) -> None:
+        settings = self._app.settings
+        alert(facts, command=settings.alert_command, webhook=settings.alert_webhook)
+        with contextlib.suppress(BrokerError, EnqueueError):  # it is in the log
+            self._client.plain("HINCRBY", self._keys.stats, "breaker_opened", 1)
+
+    def _server_ms(self) -> int:
+        return wall_ms() + self._ahead_ms
 
     def _grace_over(self) -> float:
         return time.monotonic() + self._spec.grace_ms / 1_000

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from heijunka.app.pooling import PoolTerms
 from heijunka.broker.client import Client
 from heijunka.commands import Report
 from heijunka.config import did_you_mean
@@ -58,6 +59,10 @@ CLOSE_S: Final = 2.0
 _SIGNALS: Final = (
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGCONT, signal.SIGTTIN, signal.SIGCHLD,
 )  # fmt: skip
+
+
+_ANY_SIZE: Final = PoolTerms(2, 50, 2)
+"""Of a pool that nothing was said of."""
 
 
 class Companion(Protocol):
@@ -191,11 +196,12 @@ class Supervisor:
     def _reported(self, crew: Crew) -> Report:
         terms, fixed = self._terms, self._fixed
         pools = {
-            domain: msgspec.structs.replace(pool, least=terms.min_workers, most=terms.max_workers, fixed=fixed)
+            domain: msgspec.structs.replace(pool, least=size.least, most=size.most, fixed=fixed)
             for domain, pool in crew.pools().items()
+            for size in (terms.pools.get(domain, _ANY_SIZE),)
             if crew.serves(domain)
         }
-        return Report(self._name, os.getpid(), terms.host_max_workers, pools)
+        return Report(self._name, os.getpid(), terms.host_max_workers, pools, tuple(terms.domains))
 
     def _leave(self, crew: Crew, now: float) -> None:
         if self._leave_by is None:
@@ -303,9 +309,9 @@ class Supervisor:
         bounds = Bounds(ready.dead_max_age_ms, ready.dead_max_count)
         self._trimmer.serve((domain_keys(ready.namespace, domain) for domain in sizes), bounds)
         log.info(
-            "%s serves %s with %s each, %s a process",
-            self._name, ", ".join(sizes),
-            counted(next(iter(sizes.values())), "process"), counted(self._order.slots or ready.slots, "slot"),
+            "%s serves %s, %s a process",
+            self._name, ", ".join(f"{domain} with {counted(size, 'process')}" for domain, size in sizes.items()),
+            counted(self._order.slots or ready.slots, "slot"),
         )  # fmt: skip
 
     def _sizes(self, ready: Ready) -> dict[str, int] | Failed:
@@ -313,7 +319,11 @@ class Supervisor:
             if domain not in ready.domains:
                 hint = did_you_mean(domain, ready.domains) or f"its domains are {', '.join(ready.domains)}"
                 return Failed(f"{self._app_path} has no domain {domain!r}", hint, code=EXIT_NOT_FOUND)
-        return dict.fromkeys(self._order.domains or ready.domains, self._order.processes or ready.processes)
+        asked = self._order.processes
+        return {
+            domain: ready.pools.get(domain, _ANY_SIZE).initial if asked is None else asked
+            for domain in self._order.domains or ready.domains
+        }
 
     def _open(self, ready: Ready, sizes: Mapping[str, int]) -> Failed | None:
         """Reach Redis and start everything that is started once."""
@@ -355,7 +365,13 @@ class Supervisor:
         self._companions.append(self._follower)
         if self._coordinator is not None and not self._order.burst:
             candidate = self._coordinator(
-                ready.redis_url, ready.namespace, name=self._name, timeout_s=timeout_s, away=away
+                ready.redis_url,
+                ready.namespace,
+                name=self._name,
+                timeout_s=timeout_s,
+                away=away,
+                bursts=ready.bursts,
+                total_workers=ready.total_workers,
             )
             self._companions.append(candidate)
         for companion in self._companions:

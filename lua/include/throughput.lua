@@ -1,3 +1,6 @@
+-- throughput(limits, stats, sources, now): how many of a domain's jobs end in a second when it is busy; -1 while nobody
+-- knows. Measured over windows of a second or more. What ended in one counts half; when it is less than was known only
+-- if jobs waited at both its ends, for else there was nothing to do. `sources` are the streams that jobs wait in.
 
 -- @include group
 -- @include pace

@@ -12,7 +12,7 @@ import time
 from contextvars import ContextVar
 from pathlib import Path
 
-from heijunka import CurrentJob, Heijunka, SoftTimeout, current_job
+from heijunka import CurrentJob, Heijunka, Reject, SoftTimeout, current_job
 from heijunka.worker.settler import Settler
 
 app = Heijunka("stage", timeout="10m")
@@ -215,3 +215,24 @@ def spoil(name: str) -> int:
     if len((Path(os.environ["STAGE"]) / f"{name}-runs").read_text()) == 1:
         Settler._tell = None  # type: ignore[assignment,method-assign]  # that is the point
     return current_job().deliveries
+
+
+@app.task(domain="sync", attempts=1)
+def frail(name: str) -> str:
+    note(f"{name}-runs")
+    if not said("mended"):
+        raise ConnectionError("the bank is down")
+    return name
+
+
+@app.task(domain="loop", attempts=1)
+async def afrail(name: str) -> str:
+    note(f"{name}-runs")
+    if not said("mended"):
+        raise ConnectionError("the bank is down")
+    return name
+
+
+@app.task(domain="sync", attempts=1)
+def picky(name: str) -> None:
+    raise Reject(name)

@@ -22,12 +22,14 @@ from typing import Any
 import msgspec
 
 from heijunka import commands, wire
+from heijunka.app.pooling import PoolTerms, pool_terms
 from heijunka.broker.client import Client
 from heijunka.clock import Milliseconds
 from heijunka.commands import Entry
 from heijunka.config import Settings, load_settings
 from heijunka.errors import AppNotFound
 from heijunka.keys import domain_keys
+from heijunka.policies.breaker import BreakerRules
 from heijunka.worker import eviction, link
 from heijunka.worker.board import Board
 from heijunka.worker.spec import WorkerSpec
@@ -76,6 +78,12 @@ class StandIn:
 
     def redis_url(self) -> str:
         return self.plan.url
+
+    def pool_terms(self, domain: str) -> PoolTerms:
+        return pool_terms({}, self.settings)
+
+    def breaker(self, domain: str) -> tuple[BreakerRules | None, tuple[type[BaseException], ...]]:
+        return None, ()
 
     @property
     def uses_embedded_server(self) -> bool:
