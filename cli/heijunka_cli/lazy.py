@@ -2,7 +2,7 @@
 
 Help and completion need no more than names and summaries, so both come from a table: `heijunka --help`
 imports neither the driver nor msgspec nor rich. A command `name` is the attribute `name` of the module
-`heijunka_cli.name`.
+`heijunka_cli.name`, with _ for each -.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class LazyGroup(click.Group):
         """Import a command; None when there is no such command."""
         if cmd_name not in self.summaries:
             return None
-        command: click.Command = getattr(importlib.import_module(f"heijunka_cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"heijunka_cli.{name}"), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ SUMMARIES: Final = {
     "rebalance": "Move workers from the least used pool to the most used one.",
     "breaker": "Look at the breakers of workers, and close them.",
     "simulate": "Play a load trace against a pool that Heijunka sizes.",
+    "load-test": "Send jobs to live workers and time them.",
     "doctor": "Look for what would keep jobs from running.",
     "config": "Look at the settings.",
     "server": "Run the embedded server by hand.",

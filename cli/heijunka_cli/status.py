@@ -104,11 +104,16 @@ def _view(app: Heijunka, seen: Sequence[PoolStatus], before: Mapping[str, PoolSt
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("pool", "state"):
         table.add_column(title, no_wrap=True)
-    for title in ("h · n · l", "oldest", "running", "jobs/s", "busy", "workers", "breakers", "surge"):
+    for title in ("h · n · l", "oldest", "running", "jobs/s", "busy", "workers"):
         table.add_column(title, justify="right", no_wrap=True)
+    news = any(one.broken or one.surge for one in seen)
+    if news:  # else they would only take room
+        table.add_column("breakers", no_wrap=True)
+        table.add_column("surge", no_wrap=True)
     reasons = []
     for one in seen:
-        table.add_row(*_row(one, before.get(one.domain), Text))
+        row = _row(one, before.get(one.domain), Text)
+        table.add_row(*(row if news else row[:-2]))
         if one.reason:
             reasons.append(Text(safe_text(f"{one.domain}: {one.reason}"), style="dim"))
         if one.waiting and not one.current:

@@ -77,6 +77,12 @@ class Declaring(Connected):
     def pool_terms(self, domain: str) -> PoolTerms:
         """How many workers a domain's pool may have, and begins with.
 
+        Parameters:
+            domain: its name.
+
+        Returns:
+            What code says, else what the settings say.
+
         Raises:
             InvalidOption: they contradict each other.
 
@@ -89,6 +95,12 @@ class Declaring(Connected):
 
     def breaker(self, domain: str) -> tuple[BreakerRules | None, tuple[type[BaseException], ...]]:
         """When a worker stops pulling a domain's jobs, and the exceptions that are no failures.
+
+        Parameters:
+            domain: its name.
+
+        Returns:
+            The rules of its breaker, None for no breaker; and those exceptions.
 
         Raises:
             InvalidOption: it is no breaker.

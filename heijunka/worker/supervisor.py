@@ -309,10 +309,8 @@ class Supervisor:
         bounds = Bounds(ready.dead_max_age_ms, ready.dead_max_count)
         self._trimmer.serve((domain_keys(ready.namespace, domain) for domain in sizes), bounds)
         log.info(
-            "%s serves %s, %s a process",
-            self._name, ", ".join(f"{domain} with {counted(size, 'process')}" for domain, size in sizes.items()),
-            counted(self._order.slots or ready.slots, "slot"),
-        )  # fmt: skip
+            "%s serves %s, %s a process", self._name, _shown(sizes), counted(self._order.slots or ready.slots, "slot")
+        )
 
     def _sizes(self, ready: Ready) -> dict[str, int] | Failed:
         for domain in self._order.domains or ():
@@ -461,3 +459,10 @@ class Supervisor:
 def host_name() -> str:
     """This host's name, as it may stand in an id."""
     return re.sub(r"[^a-z0-9_.-]", "-", socket.gethostname().lower())[:40] or "host"
+
+
+def _shown(sizes: Mapping[str, int]) -> str:
+    """Which pools are served, and how large they are."""
+    if len(set(sizes.values())) == 1:
+        return f"{', '.join(sizes)} with {counted(next(iter(sizes.values())), 'process')} each"
+    return ", ".join(f"{domain} with {counted(size, 'process')}" for domain, size in sizes.items())

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from heijunka.app.pooling import PoolTerms
 from heijunka.config import load_settings
 from heijunka.errors import InvalidSetting
 from heijunka.worker.board import Board
@@ -116,6 +117,7 @@ def test_it_tells_what_the_application_is_like_with_the_command_lines_settings_o
             processes=2,
             max_deliveries=3,
             keep_failure_ms=600_000,
+            pools=dict.fromkeys(("payment", "fraud"), PoolTerms(2, 50, 2)),
         )
         == ready
     )
