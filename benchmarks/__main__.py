@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import admitting, draining, latency, producing, recovery
+from benchmarks import admitting, draining, latency, levelling, producing, recovery
 from benchmarks.figures import Figure, Scale
 from benchmarks.site import Site, site
 
@@ -26,6 +26,7 @@ MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
     "crews": draining.crews,
     "depth": draining.depth,
     "recovery": recovery.recovery,
+    "levelling": levelling.levelling,
 }
 
 
