@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import admitting, draining, latency, levelling, producing, recovery
+from benchmarks import admitting, draining, latency, levelling, producing, recovery, rising
 from benchmarks.figures import Figure, Scale
 from benchmarks.site import Site, site
 
@@ -27,6 +27,7 @@ MEASURES: Final[dict[str, Callable[[Site, Scale], Iterator[Figure]]]] = {
     "depth": draining.depth,
     "recovery": recovery.recovery,
     "levelling": levelling.levelling,
+    "rising": rising.rising,
 }
 
 

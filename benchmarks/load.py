@@ -26,3 +26,8 @@ async def anoop(number: int) -> None: ...
 def stamp(sent_ns: int) -> int:
     """Nanoseconds from the call of `enqueue` to here; the monotonic clock is the same in every process."""
     return time.monotonic_ns() - sent_ns
+
+
+@app.task(domain="naps", keep_result=None)
+def nap(ms: int) -> None:
+    time.sleep(ms / 1_000)

@@ -59,7 +59,7 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
 @click.option("--stabilisation", type=Time(), default="60s", show_default=True, help="How long fewer must be enough.")
 @click.option("--step-down", type=float, default=0.25, show_default=True, help="The share that goes at a time.")
 @click.option("--drain-within", type=Time(), default="10s", show_default=True, help="To work off what waits.")
-@click.option("--window", type=Time(), default="3s", show_default=True, help="What is averaged over.")
+@click.option("--window", type=Time(), default="2s", show_default=True, help="What is averaged over.")
 @click.option("--surge/--no-surge", default=True, show_default=True, help="Add surges to bursts.")
 @click.option("--compare", metavar="RULES", help="Others' rules to play, too: static,celery,hpa.")
 @click.option("--svg", "picture", type=click.Path(dir_okay=False, path_type=Path), help="Plot load, workers and waits.")

@@ -19,6 +19,9 @@ from heijunka.policies.scaling import Sample, ScalingRules, State, decide
 DEPTHS: Final = 10
 """How many looks back the queue's depth is kept."""
 
+STRANGE_LOOKS: Final = 3
+"""At how many looks in a row a registered worker must be unknown to be stale: reports are a moment old."""
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """What a pool should have, if it were alone.
@@ -48,6 +51,7 @@ class Pool:
         self._burst: BurstState | None = None
         self._depths: tuple[int, ...] = ()
         self._moved_ms = 0
+        self._strange = 0
 
     def decide(self, fleet: Fleet, depths: Depths, oldest_ms: int | None) -> Wanted:
         """What the pool should have.
@@ -77,9 +81,14 @@ class Pool:
             rules = _rules(reports)
         except InvalidOption as error:
             return self._wanted(fleet, msgspec.structs.replace(stays, reason=str(error), health="degraded"))
-        return self._decided(fleet, rules, _sample(fleet.now_ms, flow, backlog, oldest_ms, reports), flow, base)
+        known = sum(one.workers + one.draining for one in reports.values())
+        self._strange = self._strange + 1 if depths.workers > known else 0
+        stale = depths.workers - known if self._strange >= STRANGE_LOOKS else 0
+        return self._decided(fleet, rules, _sample(fleet.now_ms, flow, backlog, oldest_ms, reports), flow, base, stale)
 
-    def _decided(self, fleet: Fleet, rules: ScalingRules, sample: Sample, flow: Flow, base: int) -> Wanted:
+    def _decided(  # noqa: PLR0917
+        self, fleet: Fleet, rules: ScalingRules, sample: Sample, flow: Flow, base: int, stale: int
+    ) -> Wanted:
         assert self._burst is not None  # noqa: S101 - decide saw to it
         reports, order = fleet.pool(self._domain), fleet.orders.get(self._domain, Order())
         if order.moved and order.moved_ms > self._moved_ms:
@@ -111,7 +120,7 @@ class Pool:
             workers=size + extra,
             reason=reason,
             utilisation=round(decision.utilisation, 4),
-            health=health(rules, sample, decision.utilisation, broken),
+            health=health(rules, sample, decision.utilisation, broken, stale),
             base=size,
             surge=surge.state.surge,
             surges=surge.state.totals,

@@ -3,7 +3,7 @@
 | word | when |
 |---|---|
 | down | jobs wait and the pool has no worker |
-| degraded | a worker's breaker is not closed, or the oldest job has waited for longer than it may |
+| degraded | a worker's breaker is not closed, workers are stale, or the oldest job has waited for longer than it may |
 | saturated | more than `up_above` busy, or jobs wait while the pool has all workers that it may have |
 | idle | less than `down_below` busy, with as few workers as it may have |
 | underused | less than `down_below` busy |
@@ -23,7 +23,7 @@ OLD_S: Final = 60.0
 """How long a job may wait where nobody said how long."""
 
 
-def health(rules: ScalingRules, sample: Sample, utilisation: float, broken: int = 0) -> Health:
+def health(rules: ScalingRules, sample: Sample, utilisation: float, broken: int = 0, stale: int = 0) -> Health:
     """The word for a pool.
 
     Parameters:
@@ -31,6 +31,7 @@ def health(rules: ScalingRules, sample: Sample, utilisation: float, broken: int 
         sample: what was seen last.
         utilisation: busy to all slot-seconds, 0 to 1.
         broken: workers whose breaker is not closed.
+        stale: workers that are registered, and that no supervisor knows.
 
     Example:
         >>> seen = Sample(1.0, 1.0, 0, 0, 0.0, 2.0, backlog=0, oldest_s=0, workers=2)
@@ -39,7 +40,7 @@ def health(rules: ScalingRules, sample: Sample, utilisation: float, broken: int 
     """
     if sample.backlog and not sample.workers:
         return "down"
-    if broken or (sample.backlog and sample.oldest_s > (rules.target_wait_s or OLD_S)):
+    if broken or stale or (sample.backlog and sample.oldest_s > (rules.target_wait_s or OLD_S)):
         return "degraded"
     if utilisation > rules.up_above or (sample.backlog and sample.workers >= rules.most and utilisation > rules.target):
         return "saturated"

@@ -49,7 +49,7 @@ class ScalingRules(msgspec.Struct, frozen=True):
     down_below: float = 0.50
     drain_within_s: float = 10.0
     target_wait_s: float = 0.0
-    window_s: float = 3.0
+    window_s: float = 2.0
     stabilisation_s: float = 60.0
     step_down: float = 0.25
 

@@ -227,3 +227,20 @@ def test_a_killed_leader_and_half_the_workers_are_replaced_without_help(shop: Sh
     patiently(shop.is_idle)
     assert {"0", "1", "2", "3"} == {line.split()[0] for line in shop.noted("packed")}
     assert 2 == shop.depths().counted("charged")
+
+
+def test_what_a_killed_supervisor_had_another_one_takes_over(shop: Shop) -> None:
+    first = shop.run("worker", "-d", "orders", "--no-coordinator", HEIJUNKA_LEASE="1s")
+    shop.run("worker", "-d", "orders", HEIJUNKA_LEASE="1s")
+    pool = shop.app.control.pools["orders"]
+    patiently(lambda: pool.status().current == 4)
+    pool.scale_to(4)
+    story.hold.enqueue_many([(number,) for number in range(4)])
+    patiently(lambda: len(shop.noted("held")) == 4)
+
+    first.kill()
+
+    patiently(lambda: pool.status().current == 4 and shop.depths().workers == 4)
+    shop.let_go()
+    patiently(shop.is_idle)
+    assert {"0", "1", "2", "3"} == {line.split()[0] for line in shop.noted("packed")}

@@ -24,6 +24,12 @@ FIGURES = {
     ],
     "crews": ["drain inline, supervised, one process", "drain inline, supervised, 2 processes"],
     "recovery": ["recovery of 200 jobs of a lost host"],
+    "levelling": [
+        "supervisor and coordinator, of one core",
+        "limits, in CPU of workers, of one core",
+        "limits, in CPU of the server, of one core",
+    ],
+    "rising": ["a step to 5 times the load: workers are there"],
     "depth": ["rate with 1,000 queued to 200", "memory of a worker over 1,000 jobs"],
 }
 

@@ -20,7 +20,7 @@ class Play:
     def __init__(self, rules: BurstRules | None = None, *, workers: int = 10, most: int = 50) -> None:
         self.pool, self.most = Pool("payment", rules or BurstRules()), most
         self.now_ms, self.workers, self.broken = NOW, workers, 0
-        self.enqueued = self.ended = 0
+        self.enqueued = self.ended = self.registered = 0
         self.busy_ns = self.slot_ns = 0
         self.target: Target | None = None
         self.order: Order | None = None
@@ -45,7 +45,7 @@ class Play:
             "me",
             1,
         )
-        wanted = self.pool.decide(fleet, depths(backlog, enqueued=self.enqueued, ack=self.ended), None)
+        wanted = self.pool.decide(fleet, depths(backlog, self.registered, enqueued=self.enqueued, ack=self.ended), None)
         self.target, self.workers = wanted.target, wanted.target.workers
         self.wanted.append(wanted)
         return wanted
@@ -54,9 +54,14 @@ class Play:
         return [self.second(count, backlog) for count in arrivals][-1]
 
 
-def depths(backlog: int, **counters: int) -> Depths:
+def depths(backlog: int, registered: int = 0, **counters: int) -> Depths:
     values: dict[str, Any] = {field.name: 0 for field in msgspec.structs.fields(Depths)}
-    values |= {"ready": {"high": 0, "normal": backlog, "low": 0}, "counters": counters, "limits": {}}
+    values |= {
+        "ready": {"high": 0, "normal": backlog, "low": 0},
+        "counters": counters,
+        "limits": {},
+        "workers": registered,
+    }
     return Depths(**{name: value for name, value in values.items() if name in Depths.__struct_fields__})
 
 
@@ -120,6 +125,16 @@ def test_a_pool_is_not_grown_to_feed_an_open_breaker() -> None:
     assert f"1 of {size} breakers are open, so it does not grow" in wanted.target.reason
     play.broken = 0
     assert play.seconds(900, 900, backlog=800).target.workers > size
+
+
+def test_workers_that_no_supervisor_knows_are_stale_after_three_looks() -> None:
+    play = Play(workers=10)
+    play.seconds(*[70] * 3)
+    play.registered = 12
+
+    assert [False, False, True] == [play.second(70).target.health == "degraded" for _ in range(3)]
+    play.registered = 10
+    assert "degraded" != play.second(70).target.health
 
 
 def test_an_order_stands_whatever_the_load() -> None:

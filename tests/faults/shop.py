@@ -71,7 +71,7 @@ def segfault(op: int) -> None:
 def hold_gil(op: int, seconds: int) -> None:
     """Stay in C code that never lets Python run, and do not heed TERM."""
     job = current_job()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # one would end the sleep
     _ledger().note(STARTED, op, job.attempt, job.deliveries, job.id)
     ctypes.PyDLL(None).sleep(seconds)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -89,3 +91,27 @@ def test_somebody_is_told(company: Company) -> None:
     facts = json.loads(told.read_text())
     assert ("breaker open", "sync", 3, 5.0) == tuple(facts[name] for name in ("alert", "domain", "failures", "open_s"))
     assert "ConnectionError: the bank is down" == facts["error"]
+
+
+def test_a_webhook_is_told_too(company: Company) -> None:
+    heard: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        stage.frail.enqueue_many([(f"job-{number}",) for number in range(3)])
+        company.start(
+            "sync", 1, HEIJUNKA_BREAKER="3", HEIJUNKA_ALERT_WEBHOOK=f"http://127.0.0.1:{server.server_port}/a"
+        )
+
+        wait_until(lambda: heard, PATIENCE_S)
+        server.shutdown()
+    assert "breaker open" == json.loads(heard[0])["alert"]
