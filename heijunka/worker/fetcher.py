@@ -226,6 +226,8 @@ class Fetcher:
                 return
             entries = self._pulled(room)
             self._settler.hold(entries)
+            if not unstarted:  # they wait from now on, however long it took to get them
+                self._started, self._started_at = self._taken, time.monotonic()
             self._inbox.put(entries)
             self._left -= len(entries)
             self._taken += len(entries)

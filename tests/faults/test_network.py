@@ -118,8 +118,8 @@ def test_a_network_that_swallows_everything_hangs_nobody(site: Site, row: Row) -
 def test_a_slow_network_costs_no_lease(site: Site, row: Row) -> None:
     host = site.host(count=2, url=site.proxy.url)
     site.proxy.latency_s = 0.5
-    site.produced.enqueue_many(site.shop.work.enqueue_many, 60, 5)
-    site.ended(60)
+    site.produced.enqueue_many(site.shop.work.enqueue_many, 200, 5)
+    site.ended(200)
     site.proxy.latency_s = 0
 
     site.finish(row, repeats=0)
