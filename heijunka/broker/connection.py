@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from heijunka.broker.faults import unsent, wrapped
 from heijunka.config import redact_url
 from heijunka.errors import InvalidSetting
 
@@ -66,6 +67,8 @@ class Address:
             ).make_connection()
         except ValueError:  # its text may quote a part of the password
             raise self._invalid("cannot be read", hint="write redis://user:password@host:6379/0") from None
+        except OSError as error:  # the driver reads a file for its version, and no descriptor may be left
+            raise wrapped(unsent(error), self.shown, None) from error
 
     def _invalid(self, what: str, hint: str | None = None) -> InvalidSetting:
         return InvalidSetting(f"redis_url {self.shown!r} {what}", hint=hint, setting="redis_url", origin="argument")

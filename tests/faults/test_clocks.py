@@ -24,12 +24,12 @@ def skew(tmp_path: Path) -> Skew:
     return Skew(tmp_path)
 
 
-@pytest.mark.long
-@pytest.mark.row(31, "Redis's clock jumps by +120 s and by -600 s", target="≤ 2 s")
 def jumped(site: Site, to_s: int) -> bool:
     return abs(int(site.redis.time()[0]) - to_s) < 60
 
 
+@pytest.mark.long
+@pytest.mark.row(31, "Redis's clock jumps by +120 s and by -600 s", target="≤ 2 s")
 def test_a_clock_that_jumps_takes_no_lease(open_site: OpenSite, row: Row, skew: Skew) -> None:
     site = open_site(popen={"env": in_environment(skew.environ)})
     before = int(site.redis.time()[0])
