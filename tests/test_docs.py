@@ -104,7 +104,7 @@ def strangers(call: str) -> list[str]:
     words = call.partition(" -- ")[0]
     for word in words.split():
         group = commands[0]
-        if isinstance(group, click.Group) and re.fullmatch(r"[a-z|]+", word):
+        if isinstance(group, click.Group) and re.fullmatch(r"[a-z][a-z|-]*", word):
             found = {name: group.get_command(context, name) for name in word.split("|")}
             commands = [command for command in found.values() if command is not None]
             if len(commands) < len(found):

@@ -142,6 +142,8 @@ def facts(bounds: Bounds) -> dict[str, Any]:
         "load": bounds.load,
         "pressure": bounds.pressure,
         "load_factor": bounds.load_factor,
+        "admission_rate": bounds.admission_rate,
+        "rejection_rate": bounds.rejection_rate,
         "counters": dict(bounds.counters),
     }
 
@@ -165,6 +167,7 @@ def _tell(bounds: Bounds, *, as_json: bool) -> None:
         worth = f"soft {_jobs(bounds.in_jobs.soft)}, hard {_jobs(bounds.in_jobs.hard)} jobs"
         click.echo(f"{'worth':<9} {worth}  (throughput: {pace})")
     click.echo(f"{'load':<9} {bounds.load:>13,}  (pressure {bounds.pressure:.2f})")
+    click.echo(f"{'refused':<9} {bounds.rejection_rate:>13.2%}  (of what asked)")
     if bounds.draining:
         click.echo("it is drained and takes no jobs")
     for name, count in sorted(bounds.counters.items()):

@@ -121,6 +121,9 @@ def _view(app: Heijunka, seen: Sequence[PoolStatus], before: Mapping[str, PoolSt
                 f"{one.domain}: {one.waiting:,} jobs wait and nobody runs them; start: heijunka worker -d {one.domain}"
             )
             reasons.append(Text(safe_text(hint), style="bold red"))
+    unbounded = [one.domain for one in seen if not one.bounded]
+    if unbounded:
+        reasons.append(Text(safe_text(f"unbounded: {', '.join(unbounded)}"), style="dim"))
     head = f"led by {leader}" if leader else "nobody leads: pools keep their sizes"
     return Group(Text(safe_text(head)), table, *reasons)
 

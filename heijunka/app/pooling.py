@@ -88,6 +88,22 @@ def breaker_rules(given: PoolKeywords, settings: Settings) -> BreakerRules | Non
     )
 
 
+def scaling_rules(settings: Settings) -> ScalingRules:
+    """What pools are held to, their bounds apart.
+
+    Raises:
+        InvalidOption: the settings contradict each other.
+    """
+    return ScalingRules(
+        target=settings.target_utilisation,
+        up_above=settings.scale_up_above,
+        down_below=settings.scale_down_below,
+        target_wait_s=settings.target_wait_ms / 1_000,
+        drain_within_s=settings.drain_within_ms / 1_000,
+        stabilisation_s=settings.stabilisation_ms / 1_000,
+    )
+
+
 def burst_rules(settings: Settings) -> BurstRules:
     """When pools get surges.
 
@@ -98,6 +114,7 @@ def burst_rules(settings: Settings) -> BurstRules:
         factor=settings.burst_factor,
         workers=settings.surge_workers,
         lasts_s=settings.surge_lasts_ms / 1_000,
+        target=settings.target_utilisation,
         cost_per_worker_hour=settings.surge_cost_per_worker_hour,
         budget_per_day=settings.surge_budget,
     )

@@ -11,6 +11,7 @@ from heijunka.broker.command import Command, Reply
 from heijunka.clock import SERVER_CLOCK, Milliseconds
 from heijunka.keys import DomainKeys, NamespaceKeys
 from heijunka.policies.burst import Surge, Totals
+from heijunka.policies.scaling import ScalingRules
 
 EXPLAINED: Final = 100
 """Decisions about one pool that are kept."""
@@ -60,6 +61,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         room: workers that it may have in all.
         pools: by domain.
         known: domains of the application, served or not.
+        scaling: what pools are held to, their bounds apart.
     """
 
     host: str
@@ -67,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     room: int
     pools: dict[str, PoolReport] = {}
     known: tuple[str, ...] = ()
+    scaling: ScalingRules = ScalingRules()
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -200,6 +200,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         or_none(text("an address that begins with http:// or https://", r"https?://\S{1,2000}")),
         "Where what happened is posted as JSON when a breaker opens.",
     ] = None
+    target_utilisation: Annotated[
+        float,
+        number(0.05, 0.99),
+        "How busy the leader keeps pools. Between `scale_down_below` and `scale_up_above`.",
+    ] = 0.70
+    scale_up_above: Annotated[float, number(0.06, 1), "How busy a pool is that grows."] = 0.80
+    scale_down_below: Annotated[float, number(0.01, 0.98), "How busy a pool is that may shrink."] = 0.50
+    target_wait_ms: Annotated[
+        int,
+        or_none(duration(least="1ms", most="1d"), none=0),
+        "How long the oldest job of a pool may wait before the pool grows and counts as degraded. With none, the load "
+        "alone decides, and a minute is long.",
+    ] = 0
+    drain_within_ms: Annotated[
+        int,
+        duration(least="100ms", most="1d"),
+        "Within how long a pool should work off what waits.",
+    ] = 10_000
+    stabilisation_ms: Annotated[
+        int,
+        duration(least="1s", most="1d"),
+        "How long fewer workers must have been enough before a pool shrinks.",
+    ] = 60_000
     total_workers: Annotated[
         int | None,
         or_none(whole(1, 100_000)),

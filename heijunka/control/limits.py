@@ -91,6 +91,8 @@ class Bounds(msgspec.Struct, frozen=True):
         load: ready jobs, running ones and leases.
         pressure: load over soft limit, 0 without one.
         load_factor: load over hard limit, 0 without one.
+        admission_rate: share of the jobs and leases that asked for room that got it; 1 when none asked.
+        rejection_rate: share of them that was refused; 0 when none asked.
         counters: what admission counted, of jobs and of leases.
     """
 
@@ -104,6 +106,8 @@ class Bounds(msgspec.Struct, frozen=True):
     load: int
     pressure: float
     load_factor: float
+    admission_rate: float
+    rejection_rate: float
     counters: Mapping[str, int]
 
 
@@ -117,6 +121,10 @@ class LimitsOf:
 
     def __init__(self, client: Client, keys: Callable[[str], DomainKeys]) -> None:
         self._client, self._keys = client, keys
+
+    def __call__(self, domain: str) -> Bounds:
+        """What bounds a domain, and how full it is; see `show`."""
+        return self.show(domain)
 
     def show(self, domain: str) -> Bounds:
         """What bounds a domain, and how full it is.
@@ -266,6 +274,7 @@ def bounds_of(domain: str, depths: Depths) -> Bounds:
     throughput = None if measured < 0 or not limits.timed else measured
     jobs = in_jobs(limits, throughput)
     counters = {name: count for name, count in depths.counters.items() if name.startswith(COUNTED)}
+    rejected = _rejected(counters)
     return Bounds(
         domain,
         limits,
@@ -277,8 +286,17 @@ def bounds_of(domain: str, depths: Depths) -> Bounds:
         load,
         pressure(load=load, soft=jobs.soft),
         load / jobs.hard if jobs.hard else 0.0,
+        1.0 - rejected,
+        rejected,
         counters,
     )
+
+
+def _rejected(counters: Mapping[str, int]) -> float:
+    """The share of what asked that was refused. Granted above the soft limit is granted, too, and counted twice."""
+    taken = sum(count for name, count in counters.items() if name[:-1] in {"admitted_", "granted_"})
+    refused = sum(count for name, count in counters.items() if name.startswith("refused_"))
+    return refused / (taken + refused) if refused else 0.0
 
 
 def _limits(stored: Mapping[str, str]) -> Limits:

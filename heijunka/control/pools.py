@@ -15,6 +15,7 @@ from heijunka.errors import InvalidOption, MaxWorkersReached, MinWorkersReached
 from heijunka.keys import DomainKeys, NamespaceKeys, Priority
 from heijunka.policies.balance import BalanceRules, Move, Share, coefficient, rebalanced
 from heijunka.policies.burst import Surge, Totals
+from heijunka.policies.health import WORDS
 
 
 class PoolStatus(msgspec.Struct, frozen=True):
@@ -35,6 +36,7 @@ class PoolStatus(msgspec.Struct, frozen=True):
         waiting: jobs that nobody has pulled yet.
         ready: of these, how many of each priority.
         load: jobs that wait or run, and admission leases.
+        bounded: whether anything bounds the load.
         ended: jobs that have come to their end, in all.
         oldest_s: how long the oldest of those that wait has waited, in seconds.
         utilisation: busy to all slot-seconds of the last window, 0 to 1.
@@ -57,6 +59,7 @@ class PoolStatus(msgspec.Struct, frozen=True):
     waiting: int
     ready: dict[Priority, int]
     load: int
+    bounded: bool
     ended: int
     oldest_s: float
     utilisation: float
@@ -260,6 +263,7 @@ class PoolOf:
             waiting=waiting,
             ready=depths.ready,
             load=depths.load,
+            bounded="rule" in depths.limits,
             ended=depths.counted("ack", "done", "dropped", "dead", "buried", "cancelled"),
             oldest_s=0.0 if oldest_ms is None else max(0, fleet.now_ms - oldest_ms) / 1_000,
             utilisation=target.utilisation,
@@ -321,6 +325,27 @@ class PoolsOf:
                 order = msgspec.structs.replace(order, moved=moved, moved_ms=fleet.now_ms)
                 self._client.execute(commands.order(self._namespace, domain, order))
         return move
+
+    def overall(self) -> PoolHealth:
+        """How all pools together have been doing; its word is the worst of theirs.
+
+        Raises:
+            BrokerError: Redis cannot be reached, or answered with an error.
+        """
+        every = list(self.health().values())
+        samples = tuple(
+            sum(depths)
+            for depths in zip(*(one.queue_depth_samples for one in every if one.queue_depth_samples), strict=False)
+        )
+        words = [one.health for one in every if one.health in WORDS]
+        return PoolHealth(
+            sum(one.current_workers for one in every),
+            sum(one.target_workers for one in every),
+            samples,
+            len(samples) > 1 and samples[-1] < samples[0],
+            min(words, key=WORDS.index, default=""),
+            max((one.timestamp for one in every), default=0),
+        )
 
     def health(self) -> dict[str, PoolHealth]:
         """How each pool has been doing, by domain.

@@ -78,7 +78,7 @@ class Pool:
         if flow is None:
             return self._wanted(fleet, msgspec.structs.replace(stays, reason="the first look at this pool"))
         try:
-            rules = _rules(reports)
+            rules = _rules(fleet, reports)
         except InvalidOption as error:
             return self._wanted(fleet, msgspec.structs.replace(stays, reason=str(error), health="degraded"))
         known = sum(one.workers + one.draining for one in reports.values())
@@ -169,9 +169,16 @@ def _sample(now_ms: int, flow: Flow, backlog: int, oldest_ms: int | None, report
     )
 
 
-def _rules(reports: dict[str, PoolReport]) -> ScalingRules:
-    """What supervisors say; they may differ during a deploy, and then the wider bounds hold."""
+def _rules(fleet: Fleet, reports: dict[str, PoolReport]) -> ScalingRules:
+    """What supervisors say; they may differ during a deploy: then the wider bounds hold, and the last one's rest."""
+    says = fleet.reports[max(reports)].scaling if reports else ScalingRules()
     return ScalingRules(
         least=min((one.least for one in reports.values()), default=0),
         most=max((one.most for one in reports.values()), default=1),
+        target=says.target,
+        up_above=says.up_above,
+        down_below=says.down_below,
+        target_wait_s=says.target_wait_s,
+        drain_within_s=says.drain_within_s,
+        stabilisation_s=says.stabilisation_s,
     )

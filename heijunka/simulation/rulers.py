@@ -44,6 +44,7 @@ class Ruler(Protocol):
 
     def __call__(self, seen: Seen) -> int:
         """Workers that there should be, from what was seen in the last second."""
+        ...
 
 
 class Levelled:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from heijunka.app.pooling import burst_rules
+from heijunka.app.pooling import burst_rules, scaling_rules
 from heijunka.broker import scripts
 from heijunka.errors import AppError, BrokerError, DefinitionError, HeijunkaError, ServerError
 from heijunka.server import state_directory
@@ -254,6 +254,7 @@ def _ready(path: str, app: Any) -> Ready:
         max_jobs=settings.max_jobs,
         max_memory=settings.max_memory,
         pools={domain: app.pool_terms(domain) for domain in app.domains},
+        scaling=scaling_rules(settings),
         bursts=burst_rules(settings),
         total_workers=settings.total_workers,
         host_max_workers=settings.host_max_workers,

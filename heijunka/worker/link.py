@@ -17,6 +17,7 @@ import msgspec
 
 from heijunka.app.pooling import PoolTerms
 from heijunka.policies.burst import BurstRules
+from heijunka.policies.scaling import ScalingRules
 from heijunka.worker.spec import WorkerSpec
 
 LOAD_APP: Final = "heijunka.worker.runnable:prepared_app"
@@ -67,6 +68,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
         max_jobs: after how many jobs a worker retires; 0 for never.
         max_memory: from how many bytes on a worker retires; 0 for never.
         pools: how many workers each pool may have and begins with, by domain.
+        scaling: what the leader holds pools to, their bounds apart.
         bursts: when the leader gives a pool a surge.
         total_workers: that all pools may have together, over all hosts; None for any number.
         host_max_workers: of all pools together, on this host.
@@ -95,6 +97,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     max_jobs: int = 0
     max_memory: int = 0
     pools: dict[str, PoolTerms] = {}
+    scaling: ScalingRules = ScalingRules()
     bursts: BurstRules = BurstRules()
     total_workers: int | None = None
     host_max_workers: int = 50

@@ -201,7 +201,7 @@ class Supervisor:
             for size in (terms.pools.get(domain, _ANY_SIZE),)
             if crew.serves(domain)
         }
-        return Report(self._name, os.getpid(), terms.host_max_workers, pools, tuple(terms.domains))
+        return Report(self._name, os.getpid(), terms.host_max_workers, pools, tuple(terms.domains), terms.scaling)
 
     def _leave(self, crew: Crew, now: float) -> None:
         if self._leave_by is None:

@@ -44,7 +44,9 @@ def test_every_measure_gives_its_figures(measure: str, capsys: pytest.CaptureFix
     about, *figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {"python", "server", "cores", "scale", "rounds"} == set(about)
     assert FIGURES[measure] == [figure["name"] for figure in figures if not figure["name"].startswith("  ")]
-    assert all(figure["measure"] == measure and figure["value"] > 0 for figure in figures)
+    assert all(figure["measure"] == measure for figure in figures)
+    if measure != "levelling":  # the difference of two CPU times, which here are a tick or none
+        assert all(figure["value"] > 0 for figure in figures)
 
 
 def test_memory_of_a_queued_job_is_measured_with_the_bytes_it_must_have(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ def test_what_is_shown_names_every_value_and_its_origin(call: Call) -> None:
 
     shown = call("limits", "show", SHOP, "payment").out
 
-    assert ["500  (default)", "600  (live)", "0.2  (default)", "0  (pressure 0.00)"] == [
+    assert ["500  (default)", "600  (live)", "0.2  (default)", "0  (pressure 0.00)", "0.00%  (of what asked)"] == [
         line[10:].strip() for line in shown.splitlines()
     ]
 
