@@ -56,7 +56,7 @@ def test_a_job_without_a_timeout_raises_an_alarm_and_goes_on(company: Company) -
     company.start("sync", 2, HEIJUNKA_STALLED_AFTER="1s")
     job = stage.unasked.options(timeout=None).enqueue("long")
 
-    head = f"slot 0 runs unasked {job.id} for "
+    head = f"slot [01] runs unasked {job.id} for "
     wait_until(lambda: re.search(rf"doing this: .*{head}.*\n(.*\n)*.* in unasked", company.log()), PATIENCE_S)
     other = stage.quick.enqueue().result(timeout=PATIENCE_S)
     assert ("in time", "running") == (other, job.status().state)
